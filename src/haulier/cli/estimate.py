@@ -13,7 +13,7 @@ from haulier.cli.plan.past import requests_an_item
 from haulier.plurals import are, count_of, were
 from haulier.runs.expect import expected_range
 from haulier.runs.ledger import Ledger, Progress
-from haulier.runs.records import Seal
+from haulier.runs.records import EstimateRecord, Seal, encode_record
 from haulier.runs.run import Run
 
 MIN_ENDED_ITEMS = 3
@@ -27,7 +27,7 @@ async def say_plan(source: LiveSource, run: Run, seal: Seal) -> None:
     for line in due_lines(seal, run.file.snapshot_time):
         say(line)
     await _say_promised(source, run)
-    await _say_cost(source, run, seal.items)
+    await _say_cost(source, run, seal.items, is_whole=True)
 
 
 async def say_rest(source: LiveSource, run: Run, _seal: Seal) -> None:
@@ -41,7 +41,7 @@ async def say_rest(source: LiveSource, run: Run, _seal: Seal) -> None:
     say(f"  {progress.missing:,} of {count_of(progress.planned - progress.split, 'item')} {are(progress.missing)} left")
     await _say_promised(source, run)
     if progress.missing:
-        await _say_cost(source, run, progress.missing)
+        await _say_cost(source, run, progress.missing, is_whole=False)
 
 
 class LateEstimate:
@@ -60,11 +60,12 @@ class LateEstimate:
         """Write the estimate, once: by the first page if it tells how many there are, else by the first items."""
         if self._is_over or not progress.missing:
             return ""
-        said = await self._by_page(progress.missing) or await self._by_items(progress)
+        said = await self._by_page(progress) or await self._by_items(progress)
         self._is_over = bool(said)
         return said
 
-    async def _by_page(self, items: int) -> str:
+    async def _by_page(self, progress: Progress) -> str:
+        items = progress.missing
         page: FirstPage | None = self._source.client.findings.first_page
         if page is None or not page.has_more or len(self._run.file.streams) != 1:
             return ""
@@ -76,15 +77,21 @@ class LateEstimate:
         if requests <= items:
             return ""
         by = f"the first page, which has {page.records:,}{f' of {of:,}' if of else ''} records"
+        await _keep(self._source, self._run, progress.requests + requests, by)
         return await _cost(self._source, requests, by)
 
     async def _by_items(self, progress: Progress) -> str:
         if progress.done < MIN_ENDED_ITEMS or progress.requests <= progress.done:
             return ""
-        each = progress.requests / progress.done
-        return await _cost(
-            self._source, round(each * progress.missing), f"the first {progress.done:,} items", "more request"
-        )
+        more, by = round(progress.requests / progress.done * progress.missing), f"the first {progress.done:,} items"
+        await _keep(self._source, self._run, progress.requests + more, by)
+        return await _cost(self._source, more, by, "more request")
+
+
+async def _keep(source: LiveSource, run: Run, requests: int, by: str) -> None:
+    """For `haulier plan --run`. The first one stands."""
+    record = EstimateRecord(requests=requests, by=by, estimated_at=source.clock.now())
+    await source.lake.create(run.paths.estimate, encode_record(record))
 
 
 async def _say_promised(source: LiveSource, run: Run) -> None:
@@ -93,13 +100,16 @@ async def _say_promised(source: LiveSource, run: Run) -> None:
         say(f"  {stream}: the API promises {count_of(count, 'record')}")
 
 
-async def _say_cost(source: LiveSource, run: Run, items: int) -> None:
+async def _say_cost(source: LiveSource, run: Run, items: int, *, is_whole: bool) -> None:
     each = await requests_an_item(source.lake, run)
     if each is None:
         span, how = await _times(source, items)
         say(f"  at least {count_of(items, 'request')}: {span} or more, {how}")
     else:
-        say(await _cost(source, round(each * items), f"the last complete run, with {each:.3g} per item"))
+        requests, by = round(each * items), f"the last complete run, with {each:.3g} per item"
+        if is_whole:
+            await _keep(source, run, requests, by)
+        say(await _cost(source, requests, by))
 
 
 async def _cost(source: LiveSource, requests: int, by: str, noun: str = "request") -> str:
@@ -112,8 +122,8 @@ async def _times(source: LiveSource, requests: int) -> tuple[str, str]:
     in_flight = source.app.api.highest_in_flight if limit is None else limit.in_flight
     each = ASSUMED_SECONDS if seconds is None else seconds
     measured = "measured" if seconds is not None else "assumed"
-    seconds = max([requests * each / in_flight, *(rate_seconds(requests, rate) for rate in source.app.api.rates)])
-    return _span(seconds), f"{in_flight} in flight, {each:.2g} s each ({measured})"
+    slowest = max([requests * each / in_flight, *(rate_seconds(requests, rate) for rate in source.app.api.rates)])
+    return _span(slowest), f"{in_flight} in flight, {each:.2g} s each ({measured})"
 
 
 def _span(seconds: float) -> str:

@@ -37,6 +37,10 @@ class RunPaths:
     def run(self) -> str:
         return f"{self.root}/run.json"
 
+    @property
+    def estimate(self) -> str:
+        return f"{self.root}/estimate.json"
+
     def expect(self, when: str) -> str:
         return f"{self.root}/expect/{when}.json"
 

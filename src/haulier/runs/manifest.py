@@ -76,6 +76,14 @@ async def write_manifest(lake: Lake, ledger: Ledger, paths: RunPaths, number: in
         ) from error
 
 
+async def ended_entries(ledger: Ledger, paths: RunPaths) -> AsyncIterator[list[ManifestEntry]]:
+    """What a manifest would say of the items of an open run that have ended, by receipts alone: no object is looked
+    for."""
+    columns = _COLUMNS.replace("has_object", "state = 'done'", 1)
+    async for rows in ledger.select(f"is_planned AND NOT ({table.MISSING})", columns):
+        yield [manifest_entry(paths, row) for row in rows]
+
+
 async def read_manifest(lake: Lake, paths: RunPaths, number: int) -> AsyncIterator[list[ManifestEntry]]:
     """Yield the entries in batches.
 

@@ -238,6 +238,15 @@ class ExpectRecord(Record, frozen=True, kw_only=True):
     asked_at: datetime
 
 
+class EstimateRecord(Record, frozen=True, kw_only=True):
+    """``estimate.json``: what the run was said to take, the first time that something allowed to say it."""
+
+    requests: int
+    by: str
+    """What it was judged by, in words."""
+    estimated_at: datetime
+
+
 class TellingRecord(Record, frozen=True, kw_only=True):
     """``closings/<n>/telling-<k>``: a process calls the command of ``on_close`` (C10)."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -262,11 +261,48 @@ def test_a_missing_file_of_prices_is_said(place: Place, shop_api: SandboxProcess
     assert "The prices in none.toml cannot be read: No such file or directory." in said.err
 
 
-def test_the_document_is_whole(place: Place, shop_api: SandboxProcess) -> None:
-    """As docs/cost.md names its fields."""
+def test_a_run_that_was_is_said_beside_its_estimate(place: Place, shop_api: SandboxProcess) -> None:
+    """Requests, records and bytes as its manifest has them; what it was said to take was kept when it began."""
     write(place, shop_api.url, PROMISED)
-    document = json.loads(json.dumps(planned(place)))
-    assert {"planned", "streams", "requests", "records", "read_bytes", "stored_bytes", "duration", "width", "cost"} < (
-        document.keys()
-    )
-    assert document["requests"] == {"low": 15, "likely": 15, "high": 15} or document["requests"]["low"] <= 15
+    _, first = ran(place, shop_api)
+    _, second = ran(place, shop_api)
+    run_id = place.run("runs", "--json").json["runs"][0]["run_id"]
+    said = place.run("plan", "--run", run_id, "--json")
+    assert said.code == 0, said.err
+    assert said.json["state"] == "complete"
+    assert said.json["requests"] == dict.fromkeys(("low", "likely", "high"), second["requests"])
+    assert said.json["records"] == RECORDS
+    assert said.json["stored_bytes"] == second["bytes"]
+    assert said.json["streams"][0]["items"] == said.json["ended"] == said.json["planned"] == 4
+    assert said.json["workers"] == 1
+    assert said.json["estimated"]["requests"] == first["requests"]
+    words = place.run("plan", "--run", run_id).out
+    assert f"requests     12 for what is in the lake; estimated {first['requests']}, judging by the last" in words
+    assert "Queue and lake are files of this machine, and cost nothing." in words
+
+
+def test_a_run_that_is_open_is_said_so_far(place: Place, shop_api: SandboxProcess) -> None:
+    """Nothing is known of what it was said to take, and nothing is said of it."""
+    write(place, shop_api.url, PROMISED)
+    run_id = place.run("enqueue", "--json").json["run_id"]
+    said = place.run("plan", "--run", run_id, "--json")
+    assert (said.json["state"], said.json["planned"], said.json["ended"]) == ("open", 4, 0)
+    assert said.json["requests"] == {"low": 0, "likely": 0, "high": None}
+    assert said.json["estimated"] is None
+    refused = place.run("plan", "full", "--run", run_id)
+    assert refused.code == 2
+    assert "--run looks at a run that was: leave out MODE" in refused.err
+
+
+def test_an_increment_is_planned_as_it_is_due(place: Place) -> None:
+    """What earlier ones have finished is left out, and nothing is claimed."""
+    text = WINDOWS.replace("full.windows", "incremental.windows").replace("end = 2024-01-01T10:00:00Z\n", "")
+    settings = SandboxSettings(records=RECORDS, is_live=True, events_start="2026-01-01T00:00:00Z")
+    with SandboxProcess(settings) as api:
+        write(place, api.url, text.replace("2024", "2026").replace('step = "1h"', 'step = "30d"'))
+        plan = planned(place, "incremental")
+        assert plan["mode"] == "incremental"
+        assert plan["planned"] > 5
+        assert place.run("run", "incremental").code == 0
+        assert planned(place, "incremental")["planned"] <= 2
+        assert len(place.run("runs", "--json").json["runs"]) == 1

@@ -40,18 +40,24 @@ def run_duration(
     width: Width,
     rates: tuple[Rate, ...] = (),
     *,
-    read_bytes: Uncertain | None = None,
-    cores: float = math.inf,
+    read_bytes: Uncertain,
+    cores: float,
+    is_measured_at_work: bool,
 ) -> RunDuration:
-    """The slowest of: the requests in flight, each of the API's own limits, and the processors."""
-    flight = requests * request_seconds * (1 / width.in_flight)
+    """The slowest of: the requests in flight, each of the API's own limits, and the processors of the workers.
+
+    A page that was asked for alone does not say how an API answers many at once: at worst, one after the other.
+    """
+    alone = requests * request_seconds
+    flight = alone * (1 / width.in_flight)
+    if not is_measured_at_work:
+        flight = between(flight.low, flight.likely, alone.high)
     rounds = math.log2(max(1.0, width.in_flight / FEW_IN_FLIGHT))
     starts = Uncertain(low=0, likely=rounds * request_seconds.likely / 2, high=4 * rounds * request_seconds.likely)
     found = [(flight + starts, width.by)]
     found += [(_of_rate(requests, rate), f"the limit of {_rate_words(rate)}") for rate in rates]
-    if read_bytes is not None and math.isfinite(cores):
-        work = (requests * REQUEST_CPU_SECONDS + read_bytes * (MEGABYTE_CPU_SECONDS / 1e6)) * (1 / cores)
-        found.append((work, f"the processors, {cores:g} cores in all"))
+    work = (requests * REQUEST_CPU_SECONDS + read_bytes * (MEGABYTE_CPU_SECONDS / 1e6)) * (1 / cores)
+    found.append((work, f"the processors of the workers, {cores:g} cores in all"))
     slowest, by = max(found, key=lambda each: each[0].likely)
     highs = [each.high for each, _ in found]
     high = None if None in highs else max(high for high in highs if high is not None)

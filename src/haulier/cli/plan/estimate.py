@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Literal
 
 import msgspec
 
@@ -55,7 +56,8 @@ class PlanEstimate(msgspec.Struct, frozen=True, kw_only=True):
     read_bytes: Uncertain
     stored_bytes: Uncertain
     request_seconds: Uncertain
-    are_seconds_measured: bool
+    seconds_by: Literal["run", "page", "nothing"]
+    """What the time of a request is from: the last run; pages that were asked for alone; or it is assumed."""
     width: Width
     duration: RunDuration
     max_requests: int | None
@@ -129,7 +131,8 @@ def _added_up(
     read_bytes = _total(enumerated, [stream.read_bytes for stream in streams])
     seconds = _request_seconds(streams)
     mean, width = seconds or exactly(ASSUMED_SECONDS), width_of(source, row, wish.in_flight, items.likely)
-    api = source.app.api
+    api, is_of_run = source.app.api, all(stream.are_seconds_of_run for stream in streams)
+    by: Literal["run", "page", "nothing"] = "nothing" if seconds is None else "run" if is_of_run else "page"
     return PlanEstimate(
         mode=wish.mode,
         snapshot_time=enumerated.snapshot_time,
@@ -144,10 +147,16 @@ def _added_up(
         read_bytes=read_bytes,
         stored_bytes=_total(enumerated, [stream.stored_bytes for stream in streams]),
         request_seconds=mean,
-        are_seconds_measured=seconds is not None,
+        seconds_by=by,
         width=width,
         duration=run_duration(
-            requests, mean, width, api.rates, read_bytes=read_bytes, cores=wish.workers * wish.worker_cores
+            requests,
+            mean,
+            width,
+            api.rates,
+            read_bytes=read_bytes,
+            cores=wish.workers * wish.worker_cores,
+            is_measured_at_work=by == "run",
         ),
         max_requests=api.max_requests,
     )

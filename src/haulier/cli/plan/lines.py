@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from haulier.cli.durations import duration_text
+from haulier.cli.plan.actual import ActualRun
 from haulier.cli.plan.bill import Bill, BillLine
 from haulier.cli.plan.estimate import PlanEstimate
 from haulier.cli.plan.stream_estimate import StreamEstimate
 from haulier.cli.plan.uncertain import Uncertain
 from haulier.plurals import count_of
 
+_TIMED = {"run": "in the last run", "page": "measured alone", "nothing": "assumed"}
 _UNITS = (("GB", 1e9), ("MB", 1e6), ("KB", 1e3))
 
 
@@ -22,6 +24,30 @@ def plan_lines(estimate: PlanEstimate, bill: Bill) -> Iterator[str]:
         yield from _stream_lines(stream)
     yield ""
     yield from bill_lines(bill)
+
+
+def actual_lines(actual: ActualRun, bill: Bill) -> Iterator[str]:
+    """What a run took, beside what it was said to take."""
+    yield f"  run          {actual.run_id}, {actual.state.value}"
+    yield f"  items        {actual.ended:,} of {actual.planned:,} ended with records or without"
+    yield f"  requests     {shown(actual.requests)} for what is in the lake{_estimated_words(actual)}"
+    if not actual.requests.is_exact:
+        yield "               Those of divided, failed and poisoned items were not kept."
+    yield f"  records      {actual.records:,}"
+    yield f"  in the lake  {size_text(actual.stored_bytes)}, compressed"
+    yield f"  time         {duration_text(actual.seconds)}, with {count_of(actual.workers, 'worker')}"
+    yield ""
+    for stream in actual.streams:
+        each = f", {duration_text(stream.seconds / stream.items)} an item" if stream.items and stream.seconds else ""
+        counts = f"{stream.requests:,} requests, {stream.records:,} records, {size_text(stream.stored_bytes)}"
+        yield f"  {stream.stream}: {count_of(stream.items, 'item')}, {counts}{each}"
+    yield ""
+    yield from bill_lines(bill)
+
+
+def _estimated_words(actual: ActualRun) -> str:
+    found = actual.estimated
+    return "" if found is None else f"; estimated {found.requests:,}, judging by {found.by}"
 
 
 def _figure_lines(estimate: PlanEstimate) -> Iterator[str]:
@@ -37,7 +63,7 @@ def _figure_lines(estimate: PlanEstimate) -> Iterator[str]:
     yield f"  in the lake  {shown(estimate.stored_bytes, size_text)}, compressed"
     yield f"  time         {shown(estimate.duration.seconds, duration_text)}"
     each = f"{duration_text(estimate.request_seconds.likely)} each"
-    measured = "measured" if estimate.are_seconds_measured else "assumed"
+    measured = _TIMED[estimate.seconds_by]
     yield f"               {estimate.width.in_flight:,} in flight, {each} ({measured}); ruled by {estimate.duration.by}"
     most = estimate.max_requests
     if most is not None and estimate.requests.likely > most:

@@ -1,6 +1,8 @@
 """Operations of queue and lake that a run takes on Azure.
 
-Counted on Azurite: 1,000 items of one request each, three workers, 12 in flight (docs/azure.md#what-it-costs).
+Counted on Azurite for 1,000 items of one request each: likely is what three workers with 12 in flight took
+(docs/azure.md#what-it-costs), low what one worker did, whose messages and receipts come in groups
+(`benchmarks/azure_run.py --operations 1000`), high what items that come seldom take.
 """
 
 from __future__ import annotations
@@ -21,10 +23,10 @@ PUT = 1.0
 BLOCK_BYTES = 4 << 20
 WHOLE_BYTES = 1 << 20
 """An object up to this size is put at once, a larger one in blocks and one operation more."""
-ACCOUNTED = Uncertain(low=0.05, likely=0.2, high=1.0)
+ACCOUNTED = Uncertain(low=0.02, likely=0.2, high=1.0)
 """Receipts, a file for a group of items: each alone where items come seldom."""
-LISTED = Uncertain(low=0.05, likely=0.2, high=1.0)
-READ = Uncertain(low=0.2, likely=0.6, high=1.5)
+LISTED = Uncertain(low=0.04, likely=0.2, high=1.0)
+READ = Uncertain(low=0.1, likely=0.6, high=1.5)
 SHARD_WRITES = 4.0
 """The shard, and the files that say that it is being sent and was."""
 RUN_WRITES = 12.0

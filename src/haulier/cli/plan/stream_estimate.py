@@ -35,6 +35,8 @@ class StreamEstimate(msgspec.Struct, frozen=True, kw_only=True):
     stored_bytes: Uncertain
     """In the lake, compressed."""
     request_seconds: Uncertain | None = None
+    are_seconds_of_run: bool = False
+    """Of the last run, which had as many in flight; else of a page that was asked for alone."""
     by: str
     """What it was estimated from, in words."""
     problem: str = ""
@@ -138,7 +140,8 @@ def _by_run(
         records=about(sum(figures.records for figures in kinds.values()) * factor),
         read_bytes=about(stored * _unpacked(leaf_pages)) if _unpacked(leaf_pages) else at_least(stored),
         stored_bytes=about(stored),
-        request_seconds=_with_past(_seconds([page for item in sampled for page in (item.page,)]), seconds),
+        request_seconds=_with_past(_seconds([item.page for item in sampled]), seconds),
+        are_seconds_of_run=seconds > 0,
         by=f"run {past.run_id}, in which {count_of(ended, 'item')} of it ended",
         problem=problem,
     )

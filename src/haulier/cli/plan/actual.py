@@ -1,0 +1,150 @@
+"""What a run took, from its manifest and receipts; of an open run, so far."""
+
+from __future__ import annotations
+
+import msgspec
+
+from haulier.app.open_source import OpenSource
+from haulier.cli.plan.past import KindFigures, PastFigures, added_up
+from haulier.cli.plan.uncertain import Uncertain, at_least, between, exactly
+from haulier.lake.names import is_path
+from haulier.lake.seam import Lake
+from haulier.runs.concurrency import run_each
+from haulier.runs.ledger import Ledger
+from haulier.runs.manifest import ended_entries, read_manifest
+from haulier.runs.records import EstimateRecord, OutcomeRecord, decode_record
+from haulier.runs.run import Run
+from haulier.runs.state import RunState, run_state
+
+MOST_OUTCOMES_READ = 2_000
+"""Records of empty items that are read for their requests; of more, each counts as one request at least."""
+
+
+class ActualStream(msgspec.Struct, kw_only=True):
+    """Names stay, since ``plan --run --json`` prints them."""
+
+    stream: str
+    items: int = 0
+    """Done and empty."""
+    requests: int = 0
+    records: int = 0
+    stored_bytes: int = 0
+    seconds: float = 0.0
+    """Of its items together, each from its first request to its object."""
+
+
+class ActualRun(msgspec.Struct, frozen=True, kw_only=True):
+    """Names stay, since ``plan --run --json`` prints them."""
+
+    run_id: str
+    state: RunState
+    mode: str
+    streams: tuple[ActualStream, ...]
+    planned: int
+    """Items of the plan and of divided items."""
+    ended: int
+    requests: Uncertain
+    """Of the attempts that ended in the lake. Those of attempts that failed, and of divided and poisoned items, nobody
+    kept."""
+    records: int
+    stored_bytes: int
+    seconds: float
+    """From its start to its verdict, or to now."""
+    item_seconds: float
+    """Of all items together."""
+    workers: int
+    """Processes that brought a record."""
+    worker_seconds: Uncertain
+    """At most each of them as long as the run."""
+    estimated: EstimateRecord | None = None
+
+
+async def actual_run(source: OpenSource, run: Run) -> ActualRun:
+    lake = source.lake
+    state, verdict = await run_state(lake, run.paths)
+    is_counted = verdict is not None and state in (RunState.COMPLETE, RunState.PARTIAL)
+    if verdict is not None and is_counted:
+        figures = await added_up(run.run_id, read_manifest(lake, run.paths, verdict.number))
+        planned = verdict.totals.planned
+    else:
+        figures, planned = await _so_far(lake, run)
+    kinds = figures.kinds.values()
+    streams = {stream: ActualStream(stream=stream) for stream in run.file.streams}
+    for kind in kinds:
+        _add(streams[kind.stream], kind)
+    requests = sum(stream.requests for stream in streams.values())
+    empty = sum(kind.empty for kind in kinds)
+    more = await _requests_of_empty(lake, run, empty)
+    requests += (more or empty) - empty
+    ended = sum(stream.items for stream in streams.values())
+    is_exact = ended == planned and (more is not None or not empty)
+    ended_at = source.clock.now() if verdict is None else verdict.closed_at
+    seconds = max(0.0, (ended_at - run.file.created_at).total_seconds())
+    workers = await _workers(lake, run)
+    item_seconds = sum(stream.seconds for stream in streams.values())
+    return ActualRun(
+        run_id=run.run_id,
+        state=state,
+        mode=run.file.mode,
+        streams=tuple(streams.values()),
+        planned=planned,
+        ended=ended,
+        requests=exactly(requests) if is_exact else at_least(requests),
+        records=sum(stream.records for stream in streams.values()),
+        stored_bytes=sum(stream.stored_bytes for stream in streams.values()),
+        seconds=seconds,
+        item_seconds=item_seconds,
+        workers=workers,
+        worker_seconds=_worker_seconds(source, seconds, item_seconds, workers),
+        estimated=await _estimated(lake, run),
+    )
+
+
+def _add(stream: ActualStream, figures: KindFigures) -> None:
+    stream.items += figures.done + figures.empty
+    stream.requests += figures.requests
+    stream.records += figures.records
+    stream.stored_bytes += figures.bytes
+    stream.seconds += figures.seconds
+
+
+def _worker_seconds(source: OpenSource, seconds: float, item_seconds: float, workers: int) -> Uncertain:
+    """No more than ``in_flight`` items are under way at once, whoever works them."""
+    least = item_seconds / source.app.api.highest_in_flight
+    return between(min(least, workers * seconds), workers * seconds, workers * seconds)
+
+
+async def _so_far(lake: Lake, run: Run) -> tuple[PastFigures, int]:
+    """What has ended, and how many items are planned."""
+    ledger = Ledger(lake, run.paths)
+    try:
+        if not await ledger.refresh():
+            return PastFigures(run_id=run.run_id), 0
+        return await added_up(run.run_id, ended_entries(ledger, run.paths)), (await ledger.progress()).planned
+    finally:
+        ledger.close()
+
+
+async def _requests_of_empty(lake: Lake, run: Run, count: int) -> int | None:
+    """None where they are too many to read."""
+    if not 0 < count <= MOST_OUTCOMES_READ:
+        return None
+    paths = [path async for found in lake.walk(run.paths.folder("outcomes")) for path in found if is_path(path)]
+
+    async def read(path: str) -> int:
+        body = await lake.read(path)
+        return 1 if body is None else max(1, decode_record(OutcomeRecord, body, path).requests)
+
+    return sum(await run_each(read, paths, lake.capabilities.in_flight))
+
+
+async def _workers(lake: Lake, run: Run) -> int:
+    names: set[str] = set()
+    async for paths in lake.walk(run.paths.folder("receipts")):
+        names.update(path.rpartition("/")[2].rpartition("-")[0] for path in paths if is_path(path))
+    return len(names)
+
+
+async def _estimated(lake: Lake, run: Run) -> EstimateRecord | None:
+    body = await lake.read(run.paths.estimate)
+    return None if body is None else decode_record(EstimateRecord, body, run.paths.estimate)
