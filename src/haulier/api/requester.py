@@ -62,6 +62,8 @@ class FirstPage:
     """There are so many or more."""
     extra_requests: int = 0
     """Behind the last record, by which alone the list is known to end."""
+    is_only: bool = False
+    """Lists of this kind have no other page."""
     divide_above: int = 0
     """Most records that the API hands out for the item: with more it is divided. 0: no cap."""
 

@@ -19,7 +19,7 @@ from haulier.api.paging.list_reader import Listing, ListPage, ListReader
 from haulier.api.paging.loop_guard import LoopGuard, PaginationLoopError
 from haulier.api.paging.neighbours import Neighbours
 from haulier.api.paging.page_size import is_too_large, may_be_past_end
-from haulier.api.paging.paginator import PageRequest, is_counting, kind_of
+from haulier.api.paging.paginator import PageRequest, Single, is_counting, kind_of
 from haulier.api.paging.positions import append_end_advice, requests_past_end
 from haulier.api.paging.sign_watch import SignWatch
 from haulier.api.paging.totals import Promise
@@ -95,6 +95,7 @@ class PageIterator:
                 has_more=read.following is not None,
                 is_total_exact=is_exact,
                 is_total_least=read.is_at_least,
+                is_only=isinstance(self._kind, Single),
                 extra_requests=0 if is_exact else requests_past_end(self._kind),
                 divide_above=0 if total is None else total.divide_above,
             )

@@ -12,7 +12,6 @@ from haulier.app.claim_checks import require_starts
 from haulier.app.open_source import LiveSource
 from haulier.app.run_time import run_time
 from haulier.cli.output import say
-from haulier.items.codec import decode_payload
 from haulier.items.ranges import IdRange
 from haulier.items.span_of import span_of
 from haulier.items.workitem import WorkItem
@@ -50,9 +49,8 @@ class PlannedStream:
         self.items += 1
         self.kinds[item.kind] = self.kinds.get(item.kind, 0) + 1
         if self.ids is not None:
-            found = span_of(bytes(item.payload))
-            span = None if found is None else found[1]
-            self.ids = self.ids + span.end - span.start if isinstance(span, IdRange) else None
+            ids = ids_of(item)
+            self.ids = None if ids is None else self.ids + ids
 
     def chosen(self, count: int) -> list[PlannedItem]:
         """So many items, or all that were kept, spread evenly; the one in the middle if it is one."""
@@ -119,5 +117,8 @@ def context_of(source: LiveSource, mode: str, moment: datetime) -> Context:
     return Context(source.client.session(), RunInfo("plan", mode, moment), 1, log, source.shared)
 
 
-def item_of(source: LiveSource, item: PlannedItem) -> WorkItem:
-    return decode_payload(source.app.registry.get(item.kind), bytes(item.payload))
+def ids_of(item: PlannedItem) -> int | None:
+    """How many IDs its range has; None without one."""
+    found = span_of(bytes(item.payload))
+    span = None if found is None else found[1]
+    return span.end - span.start if isinstance(span, IdRange) else None

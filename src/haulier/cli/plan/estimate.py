@@ -14,7 +14,7 @@ from haulier.app.open_source import LiveSource
 from haulier.cli.output import say
 from haulier.cli.plan.api_bears import width_of
 from haulier.cli.plan.duration import ASSUMED_SECONDS, RunDuration, Width, run_duration
-from haulier.cli.plan.enumeration import Enumerated, PlannedStream, enumerate_items, item_of
+from haulier.cli.plan.enumeration import Enumerated, PlannedStream, enumerate_items
 from haulier.cli.plan.past import past_figures
 from haulier.cli.plan.sample import SampledItem, sample_item
 from haulier.cli.plan.stream_estimate import StreamEstimate, estimate_stream
@@ -108,7 +108,7 @@ async def _sampled(
     found: list[SampledItem] = []
     for item in planned.chosen(wish.samples):
         try:
-            found.append(await sample_item(source, wish.mode, moment, item_of(source, item)))
+            found.append(await sample_item(source, wish.mode, moment, item))
         except HaulierError as error:
             return found, error
         except Exception as error:  # noqa: BLE001 - the item boundary, as a worker has it

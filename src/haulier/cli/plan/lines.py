@@ -88,15 +88,14 @@ def bill_lines(bill: Bill) -> Iterator[str]:
         yield f"  {where}:"
     for line in bill.lines:
         yield _bill_line(line, bill)
-    yield f"    {'in all':<16} {'':<32} {shown(bill.total, money)}"
+    yield f"    {'in all':<16} {shown(bill.total, money)}"
     yield _bill_line(bill.storage, bill)
     yield "    Not counted: egress, logs, the image's registry, and what is free each month."
 
 
 def _bill_line(line: BillLine, bill: Bill) -> str:
     of = f" of {count_of(bill.workers, 'worker')}" if line.what == "containers" else ""
-    count = f"{shown(line.count, _counted)} {line.unit}{of}"
-    return f"    {line.what:<16} {count:<32} {shown(line.cost, money)}"
+    return f"    {line.what:<16} {shown(line.cost, money):<32} {_counted(line.count.likely)} {line.unit}{of}"
 
 
 def shown(figure: Uncertain, text: Callable[[float], str] = lambda number: f"{round(number):,}") -> str:

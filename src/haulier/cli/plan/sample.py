@@ -16,10 +16,12 @@ from haulier.api.records.next_sign import asked_sizes
 from haulier.api.requester import ClientFindings, FirstPage
 from haulier.app.app import App
 from haulier.app.open_source import LiveSource
-from haulier.cli.plan.enumeration import context_of
+from haulier.cli.plan.enumeration import context_of, ids_of
+from haulier.items.codec import decode_payload
 from haulier.items.keys import item_key
 from haulier.items.workitem import WorkItem
 from haulier.lake.ndjson import LineCompressor, to_lines
+from haulier.runs.records import PlannedItem
 from haulier.sources.context import Context
 from haulier.worker.dispatch import page_of
 
@@ -39,6 +41,8 @@ class SampledPage(msgspec.Struct, frozen=True, kw_only=True):
     is_total_least: bool = False
     """There are so many or more."""
     has_more: bool = False
+    is_only: bool = False
+    """No list of this kind has another page."""
     is_known: bool = True
     """Whether a paging of haulier's told that. If not, it is the first piece of a processor's own, and nobody knows
     what comes behind it."""
@@ -65,6 +69,8 @@ class SampledPage(msgspec.Struct, frozen=True, kw_only=True):
 class SampledItem:
     page: SampledPage
     """Of an item that is divided: of the list of its parents."""
+    ids: int | None = None
+    """In its range of IDs."""
     parents: int = 0
     """Of an item that is divided: on that page. Its items have one or several of them each."""
     children: int = 0
@@ -73,15 +79,16 @@ class SampledItem:
     """Of one parent each."""
 
 
-async def sample_item(source: LiveSource, mode: str, moment: datetime, item: WorkItem) -> SampledItem:
+async def sample_item(source: LiveSource, mode: str, moment: datetime, planned: PlannedItem) -> SampledItem:
     """Ask for one page of the item. If that divides the item, for one page each of some of the parts too."""
+    ids, item = ids_of(planned), decode_payload(source.app.registry.get(planned.kind), bytes(planned.payload))
     page, children = await _sample(source, context_of(source, mode, moment), item)
     if not children:
-        return SampledItem(page)
+        return SampledItem(page, ids)
     parents = [part for child in children for part in _parts(source.app, child)]
     chosen = parents[:: max(1, len(parents) // SAMPLED_PARENTS)][:SAMPLED_PARENTS]
     found = [(await _sample(source, context_of(source, mode, moment), part))[0] for part in chosen]
-    return SampledItem(page, len(parents), len(children), tuple(found))
+    return SampledItem(page, ids, len(parents), len(children), tuple(found))
 
 
 async def _sample(source: LiveSource, context: Context, item: WorkItem) -> tuple[SampledPage, list[WorkItem]]:
@@ -112,6 +119,7 @@ async def _sample(source: LiveSource, context: Context, item: WorkItem) -> tuple
         is_total_exact=first.is_total_exact,
         is_total_least=first.is_total_least,
         has_more=first.has_more,
+        is_only=first.is_only,
         is_known=told is not None or not records,
         size=first.records if first.has_more else asked,
         most=max(first.records, asked),

@@ -81,7 +81,7 @@ def _by_nothing(planned: PlannedStream, promised: int | None, problem: str) -> S
 def _by_page(
     planned: PlannedStream, sampled: Sequence[SampledItem], promised: int | None, problem: str
 ) -> StreamEstimate:
-    count, pages = planned.items, [item.page for item in sampled]
+    count, pages, ids = planned.items, [item.page for item in sampled], _ids(planned, sampled)
     is_divided = any(item.children for item in sampled)
     may_divide = is_divided or any(page.cap for page in pages)
     items = _scaled(count, [_items(item) for item in sampled]) if may_divide else exactly(count)
@@ -89,10 +89,10 @@ def _by_page(
     records = _scaled(count, [_records(item) for item in sampled])
     if promised is not None:
         records = exactly(promised)
-    elif planned.ids is not None and not is_divided:
-        records = _of_ids(records, planned.ids, pages)
+    elif ids is not None and not is_divided:
+        records = _of_ids(records, ids, pages)
     if count > len(sampled) and not is_divided:
-        requests = _bounded(requests, planned, pages, promised)
+        requests = _bounded(requests, count, pages, promised, ids)
     leaf_pages = [page for item in sampled for page in (item.child_pages if item.children else (item.page,))]
     return StreamEstimate(
         stream=planned.stream,
@@ -185,11 +185,19 @@ def _mean(each: Sequence[Uncertain]) -> Uncertain:
     return sum_of(each) * (1 / len(each)) if each else NOTHING
 
 
+def _ids(planned: PlannedStream, sampled: Sequence[SampledItem]) -> int | None:
+    """IDs of all items together, if an ID has one record at most: not where an item has more records than IDs."""
+    lists = [(item.ids, max(item.page.records, item.page.total or 0)) for item in sampled]
+    return None if any(ids is None or records > ids for ids, records in lists) else planned.ids
+
+
 def _bounded(
-    requests: Uncertain, planned: PlannedStream, pages: Sequence[SampledPage], promised: int | None
+    requests: Uncertain, count: int, pages: Sequence[SampledPage], promised: int | None, ids: int | None
 ) -> Uncertain:
     """Each item takes a request; and full pages, of the records that are promised, or of the IDs there are at most."""
-    count, tail = planned.items, max(page.extra_requests for page in pages)
+    if all(page.is_only for page in pages):
+        return exactly(count)
+    tail = max(page.extra_requests for page in pages)
     size, most = max(page.size for page in pages), max(page.most for page in pages)
     least = requests.low + count - len(pages)
     if not size:
@@ -198,11 +206,11 @@ def _bounded(
         likely = count * (max(1, math.ceil(promised / count / size)) + tail)
         found = between(max(least, math.ceil(promised / most)), likely, promised // size + count * (1 + tail))
         return found if not any(page.cap for page in pages) else at_least(found.low, found.likely)
-    if planned.ids is None or any(page.cap for page in pages):
+    if ids is None or any(page.cap for page in pages):
         return requests.at_least(least)
-    most = planned.ids // size + count * (1 + tail)
+    most = ids // size + count * (1 + tail)
     if _goes_on(pages):
-        return between(least, min(most, count * (math.ceil(planned.ids / count / size) + tail)), most)
+        return between(least, min(most, count * (math.ceil(ids / count / size) + tail)), most)
     return requests.at_least(least).at_most(most)
 
 
@@ -212,7 +220,6 @@ def _goes_on(pages: Sequence[SampledPage]) -> bool:
 
 
 def _of_ids(records: Uncertain, ids: int, pages: Sequence[SampledPage]) -> Uncertain:
-    """An ID has one record at most."""
     return between(records.low, ids, ids) if _goes_on(pages) else records.at_most(ids)
 
 
