@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 
 from haulier.testing.sandbox import SandboxProcess, SandboxSettings
 from tests.cli.dashboard.browser import start_browser, visit
@@ -49,6 +49,41 @@ ITEMS, POISONED = 120, 15
 MARKUP = "<img src=nowhere onerror=\\\"document.title='owned'\\\"><b>bold</b>"
 """In JSON. An answer of an API may say anything."""
 
+# Of every text that is seen: its contrast to what it stands on.
+CONTRASTS = """
+() => {
+  const parse = (text) => text.match(/[0-9.]+/g).map(Number);
+  const light = ([red, green, blue]) => {
+    const part = (value) => (value / 255 <= 0.03928 ? value / 255 / 12.92 : ((value / 255 + 0.055) / 1.055) ** 2.4);
+    return 0.2126 * part(red) + 0.7152 * part(green) + 0.0722 * part(blue);
+  };
+  const ground = (node) => {
+    for (let one = node; one; one = one.parentElement) {
+      const colour = parse(getComputedStyle(one).backgroundColor);
+      if (colour.length === 3 || colour[3] === 1) return colour;
+    }
+    return [255, 255, 255];
+  };
+  const found = [];
+  for (const node of document.querySelectorAll("body *")) {
+    const own = [...node.childNodes].some((child) => child.nodeType === Node.TEXT_NODE && child.textContent.trim());
+    if (!own || !node.checkVisibility() || node.closest(".unseen, noscript, script")) continue;
+    const style = getComputedStyle(node);
+    const colour = node.namespaceURI.endsWith("svg") ? style.fill : style.color;
+    const [one, two] = [light(parse(colour)), light(ground(node))];
+    const ratio = (Math.max(one, two) + 0.05) / (Math.min(one, two) + 0.05);
+    found.push([Math.round(100 * ratio) / 100, node.textContent.slice(0, 60)]);
+  }
+  return found.sort((one, two) => one[0] - two[0]);
+}
+"""
+NAMELESS = """
+() => [...document.querySelectorAll("button, a, input, [tabindex='0']")]
+  .filter((node) => node.checkVisibility())
+  .filter((node) => !(node.getAttribute("aria-label") || node.textContent.trim() || node.labels?.length))
+  .map((node) => node.outerHTML)
+"""
+
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
@@ -84,6 +119,164 @@ def partial(tmp_path: Path) -> Iterator[tuple[Path, str]]:
         record.write_text(re.sub(r'"error":"', f'"error":"{MARKUP} ', record.read_text(), count=1))
         (tmp_path / "mended").touch()
         yield source, said["run_id"]
+
+
+def rows(page: Page) -> Locator:
+    return page.get_by_role("row")
+
+
+def test_a_run_is_seen_live_from_nothing_to_its_end(browser: Browser, tmp_path: Path) -> None:
+    """The page is loaded once. It says that there is no run, shows the one that starts, its numbers as they grow, and
+    its verdict; the plot stays, and can be read by keyboard; times are in the zone of who looks."""
+    with (
+        SandboxProcess(SandboxSettings(records=1, latency_seconds=0.15)) as api,
+        dashboard(write_source(tmp_path, api.url)) as served,
+        visit(browser, served.url) as seen,
+    ):
+        page = seen.page
+        expect(page.get_by_text("This source has no run in the lake yet.")).to_be_visible()
+        expect(page.locator("header")).to_contain_text("haulier numbers")
+        run = start("run", tmp_path / "numbers.py", "--json", "--fixed")
+        row = rows(page).filter(has_text="full-")
+        expect(row).to_contain_text("open")
+        row.get_by_role("link").first.click()
+        expect(page.locator("#connection")).to_have_text("live")
+        expect(page.get_by_role("heading", level=1)).to_be_focused()
+        expect(page.locator(".ended")).to_have_text(re.compile(r"^[1-9][0-9]? %: [0-9]+ of 120 items have ended$"))
+        expect(page.locator(".tiles")).to_contain_text(re.compile("Requests in flight[1-4] of 4"))
+        expect(page.get_by_role("table", name="Workers of the source")).to_contain_text("alive")
+        expect(page.locator(".state").first).to_have_text("! partial")
+        assert ended(run)[0] == 3
+        expect(page.get_by_text(f"The run is partial: {POISONED} items are poisoned.")).to_be_visible()
+        expect(page.locator("#aloud")).to_have_text("The run is partial now.")
+
+        plot = page.get_by_role("slider")
+        plot.focus()
+        page.keyboard.press("Home")
+        expect(page.locator(".readout")).to_have_text(
+            re.compile(" records a second, .* items at once, .* seconds an item")
+        )
+        assert plot.get_attribute("aria-valuetext") == page.locator(".readout").text_content()
+        page.get_by_text("The figures as a table").click()
+        figures = page.locator(".figures tbody tr td:nth-child(5)").all_text_contents()
+        assert sum(map(int, figures)) == ITEMS
+
+        started = page.locator("main time").first
+        utc = started.get_attribute("title") or ""
+        assert utc.endswith(" UTC")
+        assert utc[:16] not in (started.text_content() or "")
+        page.get_by_role("button", name="Show UTC").click()
+        expect(started).to_have_text(utc)
+        page.go_back()
+        expect(page.get_by_role("heading", level=1)).to_have_text("Runs")
+        assert seen.loads == 1
+        seen.require_quiet()
+
+
+def test_a_redrive_goes_from_the_keyboard_to_a_closed_run(browser: Browser, partial: tuple[Path, str]) -> None:
+    """No mouse: from the runs to the poison, to one item, to the redrive of all, with a count first. A worker beside
+    does the work; the page says when the run is complete. What the API answered is text, whatever it looks like."""
+    source, run_id = partial
+    with dashboard(source) as served, visit(browser, served.url) as seen:
+        page = seen.page
+        press_until(page, page.get_by_role("link", name=f"{POISONED} poisoned items"))
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("heading", level=2, name="cap 404 ApiError")).to_be_visible()
+        press_until(page, page.get_by_text("Items, one by one"))
+        page.keyboard.press("Enter")
+        expect(page.get_by_text(f"1 to {POISONED} of {POISONED} items")).to_be_visible()
+        press_until(page, page.get_by_role("link", name="number-11", exact=True).last)
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("heading", level=1)).to_have_text("number-11")
+        expect(page.locator(".lead")).to_contain_text("<img src=nowhere onerror=\"document.title='owned'\"><b>bold</b>")
+        expect(page.locator("main")).to_contain_text("GET ")
+        assert page.locator("img, main b").count() == 0
+        assert "owned" not in page.title()
+
+        page.go_back()
+        redrive = page.get_by_role("button", name="Redrive these items: all of cap 404 ApiError")
+        press_until(page, redrive)
+        page.keyboard.press("Enter")
+        dialog = page.get_by_role("dialog", name="Redrive all of cap 404 ApiError")
+        expect(dialog).to_contain_text(f"{POISONED} items of run {run_id} would be redriven. Nothing has")
+        go = dialog.get_by_role("button", name=f"Redrive {POISONED} items")
+        expect(go).to_be_focused()
+        page.keyboard.press("Escape")
+        expect(dialog).to_be_hidden()
+        expect(redrive).to_be_focused()
+        page.keyboard.press("Enter")
+        expect(go).to_be_focused()
+        page.keyboard.press("Enter")
+        expect(dialog).to_contain_text(f"{POISONED} items of run {run_id} are on the queue again. No worker")
+        page.keyboard.press("Enter")
+        expect(page.locator(".state").first).to_have_text("▶ open")
+        expect(page.get_by_text("No worker is alive")).to_be_visible()
+        assert ended(start("work", source))[0] == 0
+        expect(page.locator(".state").first).to_have_text("✓ complete")
+        expect(page.get_by_text("Nothing is poisoned.")).to_be_visible()
+        assert seen.loads == 1
+        seen.require_quiet()
+
+
+def press_until(page: Page, wanted: Locator) -> None:
+    """Go on with Tab until it has the focus, which can be seen."""
+    expect(wanted).to_be_visible()
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        if wanted.evaluate("node => node === document.activeElement"):
+            assert wanted.evaluate("node => getComputedStyle(node).outlineStyle") == "solid"
+            return
+    raise AssertionError(f"no Tab leads to {wanted}")
+
+
+def test_a_discard_asks_why(browser: Browser, partial: tuple[Path, str]) -> None:
+    """One item, then all that are left: the run is complete without them, and its account says who and why."""
+    source, run_id = partial
+    with dashboard(source) as served, visit(browser, f"{served.url}/#/run/{run_id}/poison/number-3") as seen:
+        page = seen.page
+        page.get_by_role("button", name="Discard this item: number-3").click()
+        dialog = page.get_by_role("dialog")
+        dialog.get_by_role("button", name="Discard 1 item").click()
+        expect(dialog.get_by_label("Why (it is demanded, and kept)")).to_be_focused()
+        page.keyboard.type("ticket 12")
+        page.keyboard.press("Enter")
+        expect(dialog).to_contain_text(f"1 item of run {run_id} is discarded. The run is partial.")
+        dialog.get_by_role("button", name="Close").click()
+        expect(page.get_by_text("It was discarded since.")).to_be_visible()
+        expect(page.get_by_role("button", name="Discard this item: number-3")).to_have_count(0)
+        page.get_by_role("link", name="Poison").click()
+        page.get_by_role("button", name="Discard these items: all of cap 404 ApiError").click()
+        dialog.get_by_label("Why").fill("ticket 13")
+        dialog.get_by_role("button", name=f"Discard {POISONED - 1} items").click()
+        expect(dialog).to_contain_text("The run is complete.")
+        dialog.get_by_role("button", name="Close").click()
+        expect(page.locator(".state").first).to_have_text("✓ complete")
+        whys = {json.loads(path.read_text())["reason"] for path in source.parent.glob("lake/**/discards/*/1.json")}
+        assert whys == {"ticket 12", "ticket 13"}
+        seen.require_quiet()
+
+
+def test_every_view_reads_on_a_phone_and_in_the_dark(browser: Browser, partial: tuple[Path, str]) -> None:
+    """At 360 pixels nothing scrolls sideways; each text has a contrast of 4.5; each button and link has a name."""
+    source, run_id = partial
+    views = ("", f"run/{run_id}", f"run/{run_id}/poison", f"run/{run_id}/poison/number-11", "nowhere")
+    grounds = set()
+    with dashboard(source) as served:
+        for scheme in ("light", "dark"):
+            with visit(browser, served.url, viewport={"width": 360, "height": 740}, color_scheme=scheme) as seen:
+                page = seen.page
+                for view in views:
+                    page.goto(f"{served.url}/#/{view}")
+                    expect(page.locator("#connection")).to_have_text(re.compile("live|up to date"))
+                    expect(page.get_by_text("Reading …")).to_have_count(0)
+                    page.evaluate("for (const node of document.querySelectorAll('details')) node.open = true")
+                    assert page.evaluate("document.documentElement.scrollWidth") == 360, view
+                    pale = [found for found in page.evaluate(CONTRASTS) if found[0] < 4.5]
+                    assert pale == [], (scheme, view)
+                    assert page.evaluate(NAMELESS) == [], view
+                grounds.add(page.evaluate("getComputedStyle(document.body).backgroundColor"))
+                seen.require_quiet()
+    assert len(grounds) == 2
 
 
 def test_a_lost_connection_is_said_and_comes_back(browser: Browser, partial: tuple[Path, str]) -> None:

@@ -117,7 +117,9 @@ export class Feed {
     this.reader?.abort();
     this.reader = null;
     clearTimeout(this.timer);
-    this.onConnection("lost", problem);
+    const isRefused = problem.status >= 400 && problem.status < 500;
+    if (isRefused) this.retrySeconds = MAX_RETRY_SECONDS;
+    this.onConnection(isRefused ? "refused" : "lost", problem);
     this.timer = setTimeout(() => this.open(), 1000 * this.retrySeconds);
     this.retrySeconds = Math.min(MAX_RETRY_SECONDS, 2 * this.retrySeconds);
   }

@@ -62,8 +62,8 @@ export function openDecision({ page, runId, what, selection, words, onDone }) {
   });
   leave.addEventListener("click", () => dialog.close());
 
-  const fail = (error) => {
-    setProse(said, error.message);
+  const fail = (error, more = "") => {
+    setProse(said, error.message + more);
     said.className = "failed";
   };
   form.addEventListener("submit", async (event) => {
@@ -84,7 +84,7 @@ export function openDecision({ page, runId, what, selection, words, onDone }) {
       setText(leave, "Close");
       leave.focus();
     } catch (error) {
-      fail(error);
+      fail(error, error.status === 0 ? " It may have been done all the same: what is poisoned now tells it." : "");
     }
     go.disabled = false;
   });

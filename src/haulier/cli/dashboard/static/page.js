@@ -1,6 +1,6 @@
 // The frame of the page: which view is shown, by the fragment of the address; the connection; what is said aloud.
 
-import { api } from "./api.js";
+import { api, ApiProblem } from "./api.js";
 import { showItem } from "./item.js";
 import { showPoison } from "./poison.js";
 import { showRun } from "./run.js";
@@ -17,6 +17,7 @@ const CONNECTION_WORDS = {
   resting: "paused while this tab is hidden",
   behind: "the last look failed",
   lost: "connection lost",
+  refused: "refused",
   loading: "loading",
 };
 
@@ -72,6 +73,7 @@ class Page {
 
   show(isFollowed) {
     this.leave();
+    document.querySelector("dialog")?.close();
     this.main.replaceChildren();
     setShown(this.notice, false);
     this.seenAt = null;
@@ -115,7 +117,7 @@ class Page {
     const isStale = !isGood && state !== "loading";
     if (isGood) this.seenAt = new Date().toISOString();
     const since = isStale && this.seenAt ? `; what is shown is as of ${timeText(this.seenAt)}` : "";
-    const again = state === "lost" ? ", trying again" : "";
+    const again = state === "lost" || state === "refused" ? ", trying again" : "";
     setText(this.connection, `${CONNECTION_WORDS[state]}${again}${since}`);
     this.connection.className = `connection is-${state}`;
     document.body.classList.toggle("is-stale", isStale);
@@ -133,6 +135,7 @@ class Page {
 
   problem(error) {
     if (error.name === "AbortError") return;
+    if (!(error instanceof ApiProblem)) throw error; // A mistake of this page: the console has it.
     if (error.status === 0 || error.status >= 500) this.setConnection("lost", error);
     else this.tell(error.message);
   }

@@ -47,7 +47,7 @@ export function showPoison(main, page, runId) {
     const canDecide = DECIDED_STATES.includes(found.state);
     setState(chip, found.state);
     setProse(summary, summaryWords(found, status));
-    const now = JSON.stringify([canDecide, ...found.groups.map((group) => [nameOf(group), group.key])]);
+    const now = JSON.stringify([canDecide, ...found.groups.map(nameOf)]);
     if (now !== shape) {
       shape = now;
       const context = { page, runId, canDecide, decide, signal: ends.signal };
@@ -67,7 +67,13 @@ export function showPoison(main, page, runId) {
       if (status && status.state !== document.state) page.say(`The run is ${document.state} now.`);
       status = document;
       setState(chip, status.state);
-      const mark = `${status.state} ${status.poisoned} ${status.discarded} ${status.missing > 0} ${status.workers.length}`;
+      const mark = [
+        status.state,
+        status.poisoned,
+        status.discarded,
+        status.missing > 0,
+        status.workers.length,
+      ].join(" ");
       if (mark === seen) return;
       seen = mark;
       clearTimeout(timer);
@@ -121,21 +127,14 @@ function makeGroup(group, { page, runId, canDecide, decide, signal }) {
   const { reason, status, error_class } = group;
   const name = nameOf(group);
   const items = makeItems(runId, { reason, status, error_class }, page, signal);
-  const facts = make(
-    "p",
-    {},
-    count,
-    "; the newest ",
-    newest,
-    "; for example ",
-    link(["run", runId, "poison", group.key], group.key),
-  );
+  const example = make("span");
+  const facts = make("p", {}, count, "; the newest ", newest, "; for example ", example);
   const node = make(
     "section",
     { class: "group" },
     make("h2", {}, name),
     facts,
-    remedy,
+    remedyLine(page, reason),
     make("p", {}, error),
     items.node,
   );
@@ -148,6 +147,8 @@ function makeGroup(group, { page, runId, canDecide, decide, signal }) {
     set(now) {
       setText(count, countOf(now.items, "item"));
       setTime(newest, now.newest_at);
+      if (example.textContent !== now.key)
+        example.replaceChildren(link(["run", runId, "poison", now.key], now.key));
       setText(error, now.error);
       items.set(now.items);
     },
