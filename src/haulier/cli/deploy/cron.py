@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 
 from haulier.errors import UsageError
+from haulier.plurals import count_of
 
 _EXAMPLE = (
     "Write five fields (minute, hour, day of the month, month, day of the week): '0 2 * * *' is each day at 02:00 UTC."
@@ -70,7 +71,7 @@ def checked_cron(text: str) -> str:
     """``text`` with single spaces. Raises `UsageError` for one that a platform would refuse, or that never comes."""
     words = text.split()
     if len(words) != len(_FIELDS):
-        raise UsageError(f"--schedule: {text!r} has {len(words)} fields. {_EXAMPLE}")
+        raise UsageError(f"--schedule: {text!r} has {count_of(len(words), 'field')}. {_EXAMPLE}")
     _, _, days, months, _ = (field.read(word) for field, word in zip(_FIELDS, words, strict=True))
     if words[4] == "*" and min(days) > max(_LONGEST_MONTHS[month] for month in months):
         raise UsageError(f"--schedule: {text!r} never comes: no such month has that day. {_EXAMPLE}")

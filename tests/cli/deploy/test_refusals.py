@@ -1,0 +1,218 @@
+"""What `haulier deploy` refuses: exit code 2, one clear error, nothing on standard output."""
+
+from pathlib import Path
+
+import pytest
+
+from haulier.cli.main import main
+from tests.cli.conftest import Said
+from tests.cli.deploy.manifests import SHOP
+
+QUEUE, LAKE, AUTH = SHOP.splitlines()[1], SHOP.splitlines()[2], SHOP.splitlines()[6]
+PYTHON = """
+import os
+from dataclasses import dataclass
+from haulier import Api, App, Bearer, IdRange, WorkItem, env
+{first}
+
+app = App("shop", api=Api("https://api.example.com", auth={auth}, in_flight=3), queue="azure-queue://haulierdemo/shop",
+          lake="az://lake/bronze")
+REGION = os.environ["SHOP_REGION"]
+ZONE = os.environ.get("SHOP_ZONE", "a")
+SIZE = os.getenv("SHOP_SIZE")
+
+@dataclass(frozen=True)
+class Things(WorkItem, stream="things", kind="things"):
+    ids: IdRange
+
+@app.enumerate("full")
+async def things(ctx):
+    for number in ():
+        yield number
+
+@app.processor(Things)
+async def pull(item, ctx):
+    yield None
+"""
+
+
+@pytest.fixture(autouse=True)
+def in_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("shop.toml").write_text(SHOP)
+
+
+def deploy(capsys: pytest.CaptureFixture[str], *words: str) -> Said:
+    capsys.readouterr()
+    code = main(["deploy", *words])
+    captured = capsys.readouterr()
+    return Said(code, captured.out, captured.err)
+
+
+def write(old: str, new: str) -> None:
+    assert old in SHOP
+    Path("shop.toml").write_text(SHOP.replace(old, new))
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("k8s shop.toml --queue sqlite", "A queue in a file serves one machine, and Kubernetes has many."),
+        ("aca shop.toml --queue memory", "A queue in memory ends with its process, and Container Apps has many."),
+        ("aca shop.toml --queue sqlite", "or deploy to one machine: haulier deploy compose shop.toml"),
+        ("compose shop.toml --queue memory", "A queue in memory ends with its process, and here are several."),
+        ("k8s shop.toml --lake lake", "Workers on several machines need a lake that all of them reach."),
+        ("k8s shop.toml --lake az://x", "The lake's URL names no container"),
+        ("k8s shop.toml --queue azure-queue://haulierdemo/shop-first", "is the name of a queue that haulier makes"),
+        ("k8s shop.toml --name Shop", "'Shop' cannot name what is deployed"),
+        ("k8s shop.toml --name shop--x", "at most 44 of a-z, 0-9 and single hyphens"),
+        ("aca shop.toml --name a-name-that-jobs-cannot-bear", "at most 24 of a-z, 0-9 and single hyphens"),
+        ("k8s shop.toml --image UPPER/haulier", "--image: 'UPPER/haulier' is not the name of an image."),
+        ("k8s shop.toml --client-id me", "--client-id: 'me' is not the client ID of an identity"),
+        ("k8s shop.toml --namespace Data", "--namespace: 'Data' is not the name of a namespace"),
+        ("aca shop.toml --vault v", "--vault: 'v' is not the name of a Key Vault"),
+        ("aca shop.toml --identity worker", "kind Microsoft.ManagedIdentity/userAssignedIdentities"),
+        (
+            "aca shop.toml --environment /subscriptions/a/resourceGroups/b/providers/Microsoft.App/jobs/c",
+            "is not the ID of a resource of the kind Microsoft.App/managedEnvironments",
+        ),
+        ("k8s shop.toml --mode incremental", "No stream of source 'shop' takes part in an incremental run."),
+        ("k8s shop.toml --workers 0", "0 is not in the range 1<=x<=1000"),
+        ("k8s absent.toml", "there is no such file"),
+        ("swarm shop.toml", "No such command 'swarm'"),
+        ("compose shop.toml --schedule @daily", "No such option '--schedule'"),
+    ],
+)
+def test_what_cannot_work_is_refused(words: str, said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    refused = deploy(capsys, *words.split())
+    assert (refused.code, refused.out) == (2, "")
+    assert said in refused.err
+
+
+@pytest.mark.parametrize(
+    ("schedule", "said"),
+    [
+        ("@daily", "'@daily' has 1 field."),
+        ("0 2 * *", "'0 2 * *' has 4 fields."),
+        ("60 2 * * *", "'60' is no minute: that is 0 to 59."),
+        ("0 24 * * *", "'24' is no hour: that is 0 to 23."),
+        ("0 2 0 * *", "'0' is no day of the month: that is 1 to 31."),
+        ("0 2 * 13 *", "'13' is no month: that is 1 to 12."),
+        ("0 2 * * 7", "'7' is no day of the week: that is 0 to 6."),
+        ("0 2 * * monday", "'monday' is no day of the week"),
+        ("*/0 * * * *", "a step of 0 in '*/0' never comes to an end"),
+        ("0 5-2 * * *", "'5-2' ends before it begins"),
+        ("0 2 ? * *", "'?' is no day of the month"),
+        ("0 2 30 2 *", "'0 2 30 2 *' never comes: no such month has that day."),
+        ("0,,5 * * * *", "'' is no minute"),
+    ],
+)
+def test_a_schedule_that_a_platform_would_refuse(schedule: str, said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    refused = deploy(capsys, "k8s", "shop.toml", "--schedule", schedule)
+    assert (refused.code, refused.out) == (2, "")
+    assert f"--schedule: {said}" in refused.err
+    assert "'0 2 * * *' is each day at 02:00 UTC" in refused.err
+
+
+@pytest.mark.parametrize(
+    "schedule",
+    ["*/5 * * * *", "0  2 * * mon-fri", "15,45 8-18/2 1,15 jan-mar *", "0 0 29 2 *", "0 2 30 2 1", "5/10 * * * *"],
+)
+def test_a_schedule_of_five_fields_is_taken(schedule: str, capsys: pytest.CaptureFixture[str]) -> None:
+    said = deploy(capsys, "k8s", "shop.toml", "--schedule", schedule)
+    assert said.code == 0, said.err
+    assert said.out.count(f'schedule: "{" ".join(schedule.split())}"') == 2
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "place"),
+    [
+        (AUTH, 'auth      = { bearer = "tok-7f3a9c1e5b" }', "api.auth.bearer"),
+        (AUTH, 'auth      = { bearer = "${SHOP_TOKEN:-tok-7f3a9c1e5b}" }', "api.auth.bearer"),
+        (AUTH, 'auth      = { header = "X-Key", value = "tok-7f3a9c1e5b" }', "api.auth.value"),
+        (AUTH, 'auth      = { user = "me", password = "tok-7f3a9c1e5b" }', "api.auth.password"),
+        (AUTH, 'headers   = { X-Api-Key = "tok-7f3a9c1e5b" }', "api.headers.X-Api-Key"),
+        (AUTH, 'proxy     = "http://me:tok-7f3a9c1e5b@proxy.example.com:3128"', "api.proxy"),
+        (
+            "query   = { limit = 100 }",
+            'query   = { limit = 100, api_key = "tok-7f3a9c1e5b" }',
+            "streams.items.query.api_key",
+        ),
+    ],
+)
+def test_g7_a_credential_in_the_source_is_not_printed(
+    old: str, new: str, place: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The text of the source goes into the YAML, which goes into shells, tickets and repositories."""
+    write(old, new)
+    for platform in ("k8s", "aca", "compose"):
+        refused = deploy(capsys, platform, "shop.toml")
+        assert (refused.code, refused.out) == (2, ""), platform
+        assert f"shop.toml holds a credential itself, at {place}" in refused.err
+        assert "7f3a9c1e5b" not in refused.err
+    assert deploy(capsys, "k8s", "shop.toml", "--in-image", "/app/shop.toml").code == 0, "then no text is printed"
+
+
+def test_words_that_only_look_like_credentials_are_taken(capsys: pytest.CaptureFixture[str]) -> None:
+    """The path of a record's key, a query that names a field, a user's name, the client's ID."""
+    write('records = "items"', 'records = "items"\nkey = "id"')
+    assert deploy(capsys, "k8s", "shop.toml").code == 0
+    write(AUTH, 'auth = { user = "me", password = "${SHOP_TOKEN}" }')
+    assert deploy(capsys, "k8s", "shop.toml").code == 0
+
+
+def test_a_python_file_is_read_for_its_variables(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SHOP_REGION", "reg-7f3a9c1e5b")
+    Path("shop.py").write_text(PYTHON.format(first="", auth='Bearer(env("SHOP_TOKEN"))'))
+    said = deploy(capsys, "k8s", "shop.py")
+    assert said.code == 0, said.err
+    assert 'args: [enqueue, "/sources/shop.py", full]' in said.out
+    for name, is_optional in (("SHOP_TOKEN", False), ("SHOP_REGION", False), ("SHOP_ZONE", True), ("SHOP_SIZE", False)):
+        _, _, after = said.out.partition(f"key: {name}\n")
+        assert after.lstrip().startswith("optional: true") is is_optional, name
+    assert "7f3a9c1e5b" not in said.out + said.err
+    assert "3 workers, not 12: the source allows 3 requests in flight" in said.err
+    assert "Variables that the code reads in other ways" in said.err
+
+    Path("shop.py").write_text(PYTHON.format(first="", auth='Bearer("tok-7f3a9c1e5b")'))
+    refused = deploy(capsys, "aca", "shop.py")
+    assert (refused.code, refused.out) == (2, "")
+    assert "shop.py holds a credential itself, at Bearer(token=...)" in refused.err
+    assert 'write env("NAME") there' in refused.err
+
+
+def test_a_source_of_several_files_goes_by_an_image(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SHOP_REGION", "eu")
+    monkeypatch.syspath_prepend(str(Path.cwd()))
+    Path("shop_pages.py").write_text("PAGES = 3\n")
+    Path("shop.py").write_text(PYTHON.format(first="import shop_pages", auth='Bearer(env("SHOP_TOKEN"))'))
+    refused = deploy(capsys, "k8s", "shop.py")
+    assert refused.code == 2
+    assert "shop.py needs shop_pages.py beside it, and is deployed as one file." in refused.err
+    assert "--in-image /sources/shop.py" in refused.err
+    assert deploy(capsys, "k8s", "shop.py", "--in-image", "/sources/shop.py").code == 0
+    assert deploy(capsys, "k8s", "shop:app").code == 0
+
+    write(LAKE, f'{LAKE}\non_close = ["./alert.sh"]')
+    assert "needs ./alert.sh beside it" in deploy(capsys, "compose", "shop.toml").err
+
+
+def test_what_is_left_to_fill_in_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    said = deploy(capsys, "aca", "shop.toml")
+    for option in ("--image", "--environment", "--identity", "--client-id", "--vault"):
+        assert f"or give {option}. Until then nothing of it works." in said.err
+    assert "Left to fill in" not in deploy(capsys, "compose", "shop.toml", "--image", "haulier:1").err
+
+
+def test_places_come_from_the_environment_as_everywhere(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HAULIER_QUEUE", "azure-queue://otherdemo/orders")
+    monkeypatch.setenv("HAULIER_LAKE", "abfss://lake@otherdemo.dfs.core.windows.net/bronze")
+    said = deploy(capsys, "k8s", "shop.toml")
+    assert 'value: "azure-queue://otherdemo/orders"' in said.out
+    assert 'value: "abfss://lake@otherdemo.dfs.core.windows.net/bronze"' in said.out
