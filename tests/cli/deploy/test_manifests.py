@@ -11,6 +11,8 @@ import yaml
 
 from haulier.cli.main import COMMANDS as HAULIER_COMMANDS
 from haulier.cli.main import haulier
+from haulier.worker.loop import LEAVE_SECONDS
+from haulier.worker.settings import WorkerSettings
 from tests.cli.deploy.allowed_fields import COMPOSE, CONTAINER_APPS, KUBERNETES, unknown_fields
 from tests.cli.deploy.manifests import COMMANDS, GOLDEN, SHOP, printed
 from tests.harness import keda
@@ -152,12 +154,14 @@ def test_no_more_workers_than_requests_in_flight() -> None:
 
 
 def test_a_pod_is_killed_later_than_a_worker_drains() -> None:
+    needed_seconds = WorkerSettings().grace_seconds + LEAVE_SECONDS
     for name in of_platform("k8s"):
         for document in documents(name):
-            for seconds in found(document, "terminationGracePeriodSeconds"):
-                assert seconds == 30
-            for words in found(document, "args"):
-                assert "--grace" not in words or words[words.index("--grace") + 1] == "18"
+            assert all(seconds > needed_seconds for seconds in found(document, "terminationGracePeriodSeconds"))
+    for name in of_platform("compose"):
+        for seconds in found(documents(name)[0], "stop_grace_period"):
+            assert float(seconds.removesuffix("s")) > needed_seconds
+    assert all("--grace" not in words for name in COMMANDS for words in command_lines(name))
 
 
 def test_g7_no_value_of_a_variable_is_printed(monkeypatch: pytest.MonkeyPatch) -> None:

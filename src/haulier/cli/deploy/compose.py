@@ -79,7 +79,7 @@ class ComposePlatform:
             "image": _literal(self.deployment.image),
             "command": [_literal(word) for word in words],
             "environment": self._environment(),
-            **note("More than --grace: what is under way ends, the rest goes back."),
+            **note("A worker is gone before: what is under way may end, the rest goes back."),
             "stop_grace_period": f"{TERMINATION_SECONDS}s",
             "cap_drop": ["ALL"],
             "security_opt": ["no-new-privileges:true"],

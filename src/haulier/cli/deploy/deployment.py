@@ -13,9 +13,8 @@ from haulier.plurals import count_of
 
 WAIT_SECONDS = 3600
 """So long a worker of a fixed fleet waits for a run that it may work: the plan is made meanwhile."""
-GRACE_SECONDS = 18
-"""Of the 25 in which a container is gone; platforms kill it after 30."""
 TERMINATION_SECONDS = 30
+"""So long after it asked a container to stop a platform kills it: more than `--grace`, and the end of a worker."""
 IMAGE = "<IMAGE>"
 _NAME = re.compile(r"[a-z](?:-?[a-z0-9])*")
 
@@ -47,7 +46,7 @@ class Deployment:
 
     def work_words(self, wait_seconds: int = WAIT_SECONDS) -> list[str]:
         how = ["--exit-idle"] if self.is_by_depth else ["--wait", str(wait_seconds)]
-        return ["work", self.source.argument, *how, "--grace", str(GRACE_SECONDS)]
+        return ["work", self.source.argument, *how]
 
 
 def deployed_name(app: App, name: str | None, longest: int) -> str:

@@ -258,7 +258,7 @@ class KubernetesPlatform:
             "spec": {
                 "serviceAccountName": self.deployment.name,
                 "restartPolicy": "Never",
-                **note("More than --grace: what is under way ends, the rest goes back."),
+                **note("A worker is gone before: what is under way may end, the rest goes back."),
                 "terminationGracePeriodSeconds": TERMINATION_SECONDS,
                 "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
                 "containers": [container],
