@@ -29,12 +29,13 @@ COPY src ./src
 # uv is the build backend too: nothing is fetched for it.
 RUN /build/tools/bin/uv build --quiet --offline --wheel --out-dir /build/dist \
     && /build/tools/bin/uv pip install --quiet --offline --no-deps --python /opt/haulier/bin/python /build/dist/*.whl \
-    && mkdir /sources
+    && mkdir /sources /data
 
 FROM python:${PYTHON_VERSION}-slim
 COPY --from=builder /opt/haulier /opt/haulier
-# A volume that is mounted here begins with this owner. Sources are copied or mounted here too.
+# Sources are copied or mounted here, and a volume for a queue and a lake on one machine: it begins with this owner.
 COPY --from=builder --chown=65532:65532 /sources /sources
+COPY --from=builder --chown=65532:65532 /data /data
 ENV PATH=/opt/haulier/bin:$PATH PYTHONDONTWRITEBYTECODE=1 HAULIER_LOG=json
 WORKDIR /sources
 # A number, so that Kubernetes can see that it is not root. It needs neither a name nor a home.
