@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
+from haulier.cli.main import main
 from haulier.lake.paths import RunPaths
 from haulier.runs.verdict_log import EVENT
 from haulier.telemetry.log_names import ATTRIBUTES
@@ -30,6 +33,27 @@ def documents(mark: str) -> dict[str, Any]:
 
 
 PIPELINES = documents("pipeline")
+
+
+SHOP = """
+source = "shop"
+queue  = "azure-queue://haulierdemo/shop"
+lake   = "az://lake/bronze"
+
+[api]
+url = "https://api.example.com"
+
+[streams.orders]
+get     = "/orders"
+records = "."
+pages   = "single"
+
+[streams.orders.full.once]
+
+[streams.orders.incremental.windows]
+query = { since = "{start}", until = "{end}" }
+step  = "1d"
+"""
 
 
 @dataclass
@@ -84,6 +108,32 @@ def served(arm: Arm) -> Iterator[str]:
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+def test_the_jobs_are_those_that_deploy_prints(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The table's command lines print the jobs that the pipelines start. The one that is waited for is not tried again
+    by the platform: after code 3 it would pull everything once more."""
+    (tmp_path / "shop.toml").write_text(SHOP)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("AZURE_STORAGE_ACCOUNT", "haulierdemo")
+    rows = re.findall(r"^\| `([a-z-]+)` \| `haulier (deploy aca [^`]+)` \|", TEXT, re.MULTILINE)
+    jobs = {}
+    for name, line in rows:
+        assert main(line.split()) == 0
+        jobs[name] = yaml.safe_load(capsys.readouterr().out)
+        assert jobs[name]["name"] == name
+    words = {name: job["properties"]["template"]["containers"][0]["args"] for name, job in jobs.items()}
+    assert [(name, line[0]) for name, line in words.items()] == [
+        ("shop-new-enqueue", "run"),
+        ("shop-enqueue", "enqueue"),
+        ("shop-work", "work"),
+    ]
+    assert "incremental" in words["shop-new-enqueue"]
+    assert jobs["shop-new-enqueue"]["properties"]["configuration"]["replicaRetryLimit"] == 0
+    started = json.dumps(PIPELINES)
+    assert all(f"/{name}" in started for name in jobs)
 
 
 def test_a_pipeline_waits_until_its_run_is_complete(arm: Arm) -> None:
