@@ -19,6 +19,7 @@ from haulier.api.http.transport import Request, Response, Trail, Transport, Tran
 from haulier.api.limits.patience import Patience
 from haulier.api.limits.retry_budget import RetryBudget
 from haulier.api.records.next_sign import SignTotals, StreamSigns
+from haulier.api.scope.current_run import current_run
 from haulier.api.scope.scope import Scope
 from haulier.api.settings import Api
 from haulier.clock import Clock, wall_seconds
@@ -185,7 +186,8 @@ class Requester:
             return judgement.final
 
         repeats = pauses = silences = 0
-        trail, wanted_at = Trail(self._place.run_id, self._place.stream), parts.clock.monotonic()
+        run_id = self._place.run_id or current_run() or parts.scope.failures.run_id
+        trail, wanted_at = Trail(run_id, self._place.stream), parts.clock.monotonic()
         while True:
             outcome = await self._send_once(request, silences, trail, wanted_at, is_first_page=is_first_page)
             wanted_at = parts.clock.monotonic()

@@ -57,6 +57,7 @@ class Options:
     queue_variable: str = ""
     is_child: bool = False
     """A parent tells a person what is wrong with the machine."""
+    has_children: bool = False
 
 
 class Hook(Protocol):
@@ -215,7 +216,9 @@ async def open_source(
     async with contextlib.AsyncExitStack() as stack:
         telemetry = NO_TELEMETRY
         if tells:  # The last to be closed: until then something may happen.
-            telemetry = await stack.enter_async_context(open_telemetry(app.name, name, is_child=options.is_child))
+            telemetry = await stack.enter_async_context(
+                open_telemetry(app.name, name, is_child=options.is_child, has_children=options.has_children)
+            )
         stack.push_async_callback(lake.close)
         if writes:
             await lake.check()

@@ -46,12 +46,13 @@ class Enqueuer:
         and messages; nothing is sent if it raises. ``finished`` is as for `write_plan`. Raises `RunEndedError` where
         the run was superseded or cancelled.
         """
-        seal = await self.plan(run, items, finished)
-        if on_planned is not None:
-            await on_planned(seal)
-        await require_open(self.lake, run)
-        await send_plan(self.lake, self.queue, run.paths, seal, on_sent, self.messages)
-        return seal
+        with self.messages.enqueue(run.run_id):
+            seal = await self.plan(run, items, finished)
+            if on_planned is not None:
+                await on_planned(seal)
+            await require_open(self.lake, run)
+            await send_plan(self.lake, self.queue, run.paths, seal, on_sent, self.messages)
+            return seal
 
     async def plan(
         self, run: Run, items: Callable[[], AsyncIterator[WorkItem]], finished: Finished | None = None

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from haulier.telemetry.names import (
     BATCH_COUNT,
     DESTINATION,
+    ENQUEUE,
     MESSAGING_SYSTEM,
     OPERATION_NAME,
     OPERATION_TYPE,
@@ -24,6 +25,9 @@ class MessageSpans:
     telemetry: Telemetry
     system: str = ""
     queue: str = ""
+
+    def enqueue(self, run_id: str) -> contextlib.AbstractContextManager[TraceSpan]:
+        return self.telemetry.span(ENQUEUE, SpanKind.INTERNAL, {RUN_ID: run_id}, is_root=True)
 
     def send(self, run_id: str, messages: int) -> contextlib.AbstractContextManager[TraceSpan]:
         """Its `TraceSpan.context` goes into the messages."""

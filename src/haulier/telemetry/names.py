@@ -106,6 +106,7 @@ ATTRIBUTES: Final = (
 
 # -- spans -------------------------------------------------------------------------------------------------------------
 
+ENQUEUE: Final = "enqueue"
 SEND: Final = "send"
 PROCESS: Final = "process"
 SETTLE: Final = "settle"
@@ -121,10 +122,11 @@ class SpanRow:
 
 
 SPANS: Final = (
-    SpanRow("send QUEUE", "producer", "Items of a plan, of a division or of a redrive were put on the queue."),
-    SpanRow("process QUEUE", "consumer", "One delivery of one item. Linked to the `send` of its message."),
+    SpanRow(ENQUEUE, "internal", "A run was planned and sent: the requests that this took, and each `send`."),
+    SpanRow(f"{SEND} QUEUE", "producer", "Items of a plan, of a division or of a redrive were put on the queue."),
+    SpanRow(f"{PROCESS} QUEUE", "consumer", "One delivery of one item. Linked to the `send` of its message."),
     SpanRow("METHOD, such as GET", "client", "One request that left, with its answer."),
-    SpanRow("publish", "internal", "The records of an item became one object of the lake."),
-    SpanRow("settle QUEUE", "client", "The end of an item was written down, and its message was taken off the queue."),
-    SpanRow("isolate", "internal", "An item that workers had died over ran alone in a process."),
+    SpanRow(PUBLISH, "internal", "The records of an item became one object of the lake."),
+    SpanRow(f"{SETTLE} QUEUE", "client", "The end of an item was written down, and its message left the queue."),
+    SpanRow(ISOLATE, "internal", "An item that workers had died over ran alone in a process."),
 )

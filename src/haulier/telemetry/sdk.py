@@ -24,9 +24,6 @@ from haulier.telemetry.losses import Losses
 from haulier.telemetry.otel import OtelTelemetry
 from haulier.telemetry.variables import Wanted, without_headers
 
-CLOSE_SECONDS = 2.0
-"""What an exit may be delayed by, for traces and metrics together. The SDK itself would wait for 7 s a batch."""
-
 _SDK_LOGGERS = ("opentelemetry.sdk", "opentelemetry.exporter", "opentelemetry.util", "opentelemetry.attributes")
 _SDK_THREADS = ("OtelBatch", "OtelPeriodic", "haulier-telemetry")
 
@@ -38,8 +35,8 @@ class Sdk:
     sessions: dict[str, CollectorSession]
     shut_down: list[Callable[[], None]] = field(default_factory=list)
 
-    async def close(self) -> None:
-        """Send what is left, for at most `CLOSE_SECONDS`, whatever the collector does."""
+    async def close(self, most_seconds: float) -> None:
+        """Send what is left, for so long, whatever the collector does."""
         for session in self.sessions.values():
             session.is_closing = True
         loop, ended = asyncio.get_running_loop(), asyncio.Event()
@@ -60,7 +57,7 @@ class Sdk:
         for shut_down in self.shut_down:
             threading.Thread(target=run, args=(shut_down,), name="haulier-telemetry", daemon=True).start()
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(ended.wait(), CLOSE_SECONDS)
+            await asyncio.wait_for(ended.wait(), most_seconds)
 
     @property
     def problem(self) -> str:
@@ -106,7 +103,7 @@ def _mute() -> None:
     for name in _SDK_LOGGERS:
         sdk_logger = logging.getLogger(name)
         sdk_logger.propagate = False
-        if not sdk_logger.handlers:
+        if not any(isinstance(one, logging.NullHandler) for one in sdk_logger.handlers):
             sdk_logger.addHandler(logging.NullHandler())
     http = logging.getLogger("urllib3.connectionpool")
     if not any(isinstance(one, _OwnThreads) for one in http.filters):

@@ -26,7 +26,7 @@ from haulier.queues.envelope import Envelope, decode
 from haulier.runs.records import Receipt, RequestNote
 from haulier.runs.run import Run
 from haulier.runs.state import RunState
-from haulier.telemetry.names import PUBLISH, RUN_ID
+from haulier.telemetry.names import IS_ADOPTED, PUBLISH, RUN_ID
 from haulier.telemetry.seam import SpanKind, TraceSpan, no_span
 from haulier.worker.blame import UNKNOWN_SECONDS, decide
 from haulier.worker.crash_guard import produce_alone
@@ -144,6 +144,7 @@ class Attempt:
         try:
             found = await self._look_first(run, envelope)
             if found is not None:
+                span.set({IS_ADOPTED: True})
                 return envelope, found, None
             envelope = await self._state.held_items.in_full(run, envelope)
             if self._deps.telemetry.is_on:

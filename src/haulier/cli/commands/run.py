@@ -70,7 +70,7 @@ async def command(
         raise click.UsageError("--new closes the open run and --then-new finishes it: use one of them.")
     call.app.require_mode(mode)
     wanted = WantedRun(mode, call.app.selected(streams, mode), max_items)
-    async with open_live(call.app, call.options) as source:
+    async with open_live(call.app, replace(call.options, has_children=workers is not None)) as source:
         if workers is not None:
             require_shared_queue(source)
         await require_room(source.lake)

@@ -1,0 +1,202 @@
+"""Whatever the collector does, or the variables say, the work goes on and ends within two seconds of its own end."""
+
+import asyncio
+import logging
+import os
+import sys
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from haulier.telemetry.seam import SpanKind, Telemetry
+from haulier.telemetry.set_up import CLOSE_SECONDS, open_telemetry
+from haulier.testing.sandbox import SandboxProcess, SandboxSettings
+from tests.cli.conftest import RECORDS, TOML
+
+MARGIN_SECONDS = 1.0
+"""For a busy machine."""
+ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
+BURST = 20_000
+LOST = "telemetry was lost"
+OFF = "telemetry is off"
+
+
+@dataclass(frozen=True)
+class Bad:
+    head: bytes | None
+    """What the server answers; None: nothing, though it accepts."""
+    problem: str = ""
+    """What is said of it in the end; empty where all counts as delivered."""
+    seconds: float = 0.0
+    """Before it answers."""
+
+
+BAD = {
+    "silent": Bad(None, "it is too slow, or too much came at once"),
+    "busy": Bad(b"429 Too Many Requests\r\nRetry-After: 30", "it answers with status 429"),
+    "away": Bad(b"503 Service Unavailable", "it answers with status 503"),
+    "moved": Bad(b"302 Found\r\nLocation: http://127.0.0.1:9/", "it answers with a redirect, status 302"),
+    "unknown": Bad(b"404 Not Found", "it answers with status 404"),
+    "garbage": Bad(b"200 OK\r\nContent-Type: text/html"),
+    "slow": Bad(b"200 OK", "it is too slow, or too much came at once", 5.0),
+    "dead": Bad(None, "no connection, or none that lasts"),
+}
+
+
+@asynccontextmanager
+async def collector(kind: str) -> AsyncIterator[int]:
+    """Its port."""
+    bad, tasks = BAD[kind], set[asyncio.Task[None]]()
+
+    def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        tasks.add(asyncio.ensure_future(answer(reader, writer)))
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while True:
+                head = await reader.readuntil(b"\r\n\r\n")
+                length = next(int(line[15:]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-len"))
+                await reader.readexactly(length)
+                await asyncio.sleep(bad.seconds)
+                if bad.head is not None:
+                    writer.write(b"HTTP/1.1 " + bad.head + b"\r\nContent-Length: 7\r\n\r\n\xffrubish"[:-1] + b"!")
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass
+        finally:
+            writer.close()
+
+    server = await asyncio.start_server(accept, "127.0.0.1", 0)
+    port: int = server.sockets[0].getsockname()[1]
+    if kind == "dead":
+        server.close()
+    try:
+        yield port
+    finally:
+        server.close()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def record(telemetry: Telemetry, spans: int = 3) -> None:
+    for _ in range(spans):
+        with telemetry.span("process q", SpanKind.CONSUMER, is_root=True):
+            pass
+    telemetry.add("haulier.test", 1)
+
+
+def said(caplog: pytest.LogCaptureFixture) -> list[logging.LogRecord]:
+    """Our lines that a terminal would show."""
+    return [one for one in caplog.records if one.levelno >= logging.WARNING and one.name.startswith("haulier")]
+
+
+async def test_no_collector_delays_the_exit(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All of them at once: each exit takes two seconds at most, and says in one line what was lost and why."""
+    caplog.set_level(logging.INFO, "haulier")
+    async with AsyncExitStack() as servers:
+        opened = []
+        for kind in BAD:
+            port = await servers.enter_async_context(collector(kind))
+            monkeypatch.setenv(ENDPOINT, f"http://user:pass-word@127.0.0.1:{port}/{kind}")
+            opened.append(open_telemetry(kind, f"{kind}-1"))
+            record(await opened[-1].__aenter__())
+        began_at = time.monotonic()
+        await asyncio.gather(*(one.__aexit__(None, None, None) for one in opened))
+        assert time.monotonic() - began_at < CLOSE_SECONDS + MARGIN_SECONDS
+    lines = said(caplog)
+    assert {line.message for line in lines} == {LOST}
+    by_kind = {vars(line)["collector"].split("/")[3]: vars(line) for line in lines}
+    assert {kind: line["problem"] for kind, line in by_kind.items()} == {
+        kind: bad.problem for kind, bad in BAD.items() if bad.problem
+    }
+    assert len(lines) == len(by_kind)
+    assert all((line["spans"], line["of"]) == (3, 3) for line in by_kind.values())
+    assert "pass-word" not in caplog.text + str(by_kind)
+
+
+async def test_a_burst_holds_nobody_up(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A queue that is full drops spans, and their number is said once."""
+    async with collector("silent") as port:
+        monkeypatch.setenv(ENDPOINT, f"http://127.0.0.1:{port}")
+        async with open_telemetry("shop", "shop-1") as telemetry:
+            began_at = time.monotonic()
+            record(telemetry, BURST)
+            assert time.monotonic() - began_at < BURST * 0.0005
+    (line,) = said(caplog)
+    assert (vars(line)["spans"], vars(line)["of"]) == (BURST, BURST)
+
+
+@pytest.mark.parametrize(
+    ("variables", "event", "words"),
+    [
+        ({ENDPOINT: "localhost:4318"}, OFF, f"{ENDPOINT} is no address of a collector: expected one such as http://"),
+        ({ENDPOINT: "http://[::1"}, OFF, "is no address of a collector"),
+        ({"OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"}, OFF, "OTEL_EXPORTER_OTLP_PROTOCOL is 'grpc': expected http/protobuf"),
+        ({"OTEL_BSP_SCHEDULE_DELAY": "0"}, OFF, "ValueError: schedule_delay_millis must be positive."),
+        ({"OTEL_BSP_MAX_QUEUE_SIZE": "many"}, "a variable of OpenTelemetry cannot be read", "OTEL_BSP_MAX_QUEUE_SIZE"),
+        ({"OTEL_METRIC_EXPORT_INTERVAL": "-1"}, OFF, "ValueError: interval value -1.0 is invalid"),
+        ({"OTEL_TRACES_SAMPLER_ARG": "x", "OTEL_TRACES_SAMPLER": "nope"}, "a variable of OpenTelemetry", "nope"),
+        ({"OTEL_EXPORTER_OTLP_HEADERS": "s3cret-value"}, "a variable of OpenTelemetry cannot be read", "***"),
+    ],
+)
+async def test_a_bad_variable_is_said_in_one_line(
+    variables: dict[str, str],
+    event: str,
+    words: str,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """G7: without what headers hold."""
+    async with collector("garbage") as port:
+        for name, value in ({ENDPOINT: f"http://127.0.0.1:{port}"} | variables).items():
+            monkeypatch.setenv(name, value)
+        async with open_telemetry("shop", "shop-1") as telemetry:
+            record(telemetry)
+    (line,) = said(caplog)
+    assert line.message.startswith(event)
+    assert words in str(vars(line).get("problem", vars(line).get("of")))
+    assert "s3cret" not in str(vars(line))
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {},
+        {ENDPOINT: ""},
+        {ENDPOINT: "http://127.0.0.1:9", "OTEL_SDK_DISABLED": " True "},
+        {ENDPOINT: "http://127.0.0.1:9", "OTEL_TRACES_EXPORTER": "none", "OTEL_METRICS_EXPORTER": "none"},
+    ],
+)
+async def test_it_is_off_where_nobody_asked_for_it(
+    variables: dict[str, str], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    async with open_telemetry("shop", "shop-1") as telemetry:
+        assert not telemetry.is_on
+    assert not caplog.records
+
+
+async def test_a_run_is_the_same_beside_a_silent_collector(tmp_path: Path) -> None:
+    """G1: workers in processes of their own: exit code, records and what a person reads are as without telemetry, but
+    for one line. None of them waits for another's."""
+    with SandboxProcess(SandboxSettings(records=RECORDS)) as api:
+        (tmp_path / "shop.toml").write_text(TOML.format(url=api.url))
+        async with collector("silent") as port:
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "haulier", "run", "shop.toml", "--workers", "2"),
+                cwd=tmp_path,
+                env=os.environ | {ENDPOINT: f"http://127.0.0.1:{port}", "HAULIER_LOG": "text"},
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.PIPE,
+            )
+            _, err = await process.communicate()
+    assert process.returncode == 0, err
+    assert f"is complete: {RECORDS:,} records".encode() in err
+    lines = [line for line in err.decode().splitlines() if "telemetry" in line.lower() or "export" in line.lower()]
+    assert all(LOST in line for line in lines), lines
+    assert ["warning" in line for line in lines].count(True) == 1, lines  # A terminal shows no others.
