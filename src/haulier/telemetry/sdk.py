@@ -121,10 +121,11 @@ class _OwnThreads(logging.Filter):
 def sdk_words() -> Iterator[list[str]]:
     """Collect what the SDK says of variables that it replaces by its defaults, without what headers hold (G7)."""
     found: list[str] = []
+    own = threading.get_ident()
 
     class Collect(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
-            if record.levelno >= logging.WARNING:
+            if record.levelno >= logging.WARNING and record.thread == own:
                 found.append(without_headers(record.getMessage()))
 
     handler = Collect()
