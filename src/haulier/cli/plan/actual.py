@@ -7,6 +7,7 @@ import msgspec
 from haulier.app.open_source import OpenSource
 from haulier.cli.plan.past import KindFigures, PastFigures, added_up
 from haulier.cli.plan.uncertain import Uncertain, at_least, between, exactly
+from haulier.cli.plan.writers import Writers, read_writers
 from haulier.lake.names import is_path
 from haulier.lake.seam import Lake
 from haulier.runs.concurrency import run_each
@@ -55,7 +56,7 @@ class ActualRun(msgspec.Struct, frozen=True, kw_only=True):
     workers: int
     """Processes that brought a record."""
     worker_seconds: Uncertain
-    """At most each of them as long as the run."""
+    """Low: from the first request of each to its last object. High: each of them as long as the run."""
     estimated: EstimateRecord | None = None
 
 
@@ -80,7 +81,7 @@ async def actual_run(source: OpenSource, run: Run) -> ActualRun:
     is_exact = ended == planned and (more is not None or not empty)
     ended_at = source.clock.now() if verdict is None else verdict.closed_at
     seconds = max(0.0, (ended_at - run.file.created_at).total_seconds())
-    workers = await _workers(lake, run)
+    writers = await read_writers(lake, run.paths)
     item_seconds = sum(stream.seconds for stream in streams.values())
     return ActualRun(
         run_id=run.run_id,
@@ -94,8 +95,8 @@ async def actual_run(source: OpenSource, run: Run) -> ActualRun:
         stored_bytes=sum(stream.stored_bytes for stream in streams.values()),
         seconds=seconds,
         item_seconds=item_seconds,
-        workers=workers,
-        worker_seconds=_worker_seconds(source, seconds, item_seconds, workers),
+        workers=writers.workers,
+        worker_seconds=_worker_seconds(source, seconds, item_seconds, writers),
         estimated=await _estimated(lake, run),
     )
 
@@ -108,10 +109,13 @@ def _add(stream: ActualStream, figures: KindFigures) -> None:
     stream.seconds += figures.seconds
 
 
-def _worker_seconds(source: OpenSource, seconds: float, item_seconds: float, workers: int) -> Uncertain:
-    """No more than ``in_flight`` items are under way at once, whoever works them."""
-    least = item_seconds / source.app.api.highest_in_flight
-    return between(min(least, workers * seconds), workers * seconds, workers * seconds)
+def _worker_seconds(source: OpenSource, seconds: float, item_seconds: float, writers: Writers) -> Uncertain:
+    """Between what receipts tell and all of the run. Where they tell nothing: no more than ``in_flight`` items are
+    under way at once, whoever works them."""
+    most = writers.workers * seconds
+    if writers.seconds is not None:
+        return between(min(writers.seconds, most), min(writers.seconds, most), most)
+    return between(min(item_seconds / source.app.api.highest_in_flight, most), most, most)
 
 
 async def _so_far(lake: Lake, run: Run) -> tuple[PastFigures, int]:
@@ -136,13 +140,6 @@ async def _requests_of_empty(lake: Lake, run: Run, count: int) -> int | None:
         return 1 if body is None else max(1, decode_record(OutcomeRecord, body, path).requests)
 
     return sum(await run_each(read, paths, lake.capabilities.in_flight))
-
-
-async def _workers(lake: Lake, run: Run) -> int:
-    names: set[str] = set()
-    async for paths in lake.walk(run.paths.folder("receipts")):
-        names.update(path.rpartition("/")[2].rpartition("-")[0] for path in paths if is_path(path))
-    return len(names)
 
 
 async def _estimated(lake: Lake, run: Run) -> EstimateRecord | None:
