@@ -3,6 +3,8 @@
 import asyncio
 import contextlib
 import signal
+import subprocess
+import sys
 from collections.abc import AsyncGenerator
 from pathlib import Path
 
@@ -163,7 +165,13 @@ async def test_g7_a_dashboard_for_others_asks_for_its_token(shop: Place) -> None
                 assert 'http-equiv="refresh" content="0; url=./"' in await answer.text()
             await seen.open()
             assert seen.page_token
-            assert (await seen.get("/api/source", Host="fleet.example"))[0] == 200
+            # A proxy that speaks https, and takes the path below which it serves the page from what it passes on.
+            proxied = {"Host": "fleet.example", "Origin": "https://fleet.example", "X-Forwarded-Proto": "https"}
+            assert (await seen.get("/api/source", **proxied))[0] == 200
+            code, found = await seen.click("/api/runs/none/redrive", {"all": True}, **proxied)
+            assert (code, "has no run 'none'" in found["error"]) == (404, True), found
+            async with seen.http.get(f"{url}/?token={served.token}", headers=proxied) as answer:
+                assert "Secure" in answer.headers["set-cookie"].split("; ")
         async with visitor(url) as seen:
             async with seen.http.post(f"{url}/", data={"token": served.token}, headers={"Origin": url}) as answer:
                 assert answer.status == 200
@@ -171,6 +179,18 @@ async def test_g7_a_dashboard_for_others_asks_for_its_token(shop: Place) -> None
         code, err = served.end(signal.SIGTERM)
         assert code == 0
         assert served.token not in err
+
+
+def test_a_missing_extra_is_named(shop: Place) -> None:
+    """With the line that installs it."""
+    program = (
+        "import sys; sys.modules['uvicorn'] = None; from haulier.cli.main import main; sys.exit(main(sys.argv[1:]))"
+    )
+    command = [sys.executable, "-c", program, "dashboard", str(shop.toml)]
+    said = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert (said.returncode, said.stdout) == (2, "")
+    assert "The package uvicorn is not installed. Install haulier with its extra 'dashboard'." in said.stderr
+    assert "pip install '.[dashboard]'" in said.stderr
 
 
 def test_what_cannot_be_served_is_said(shop: Place, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import AsyncGenerator
 from typing import Any
 
@@ -15,6 +16,8 @@ from haulier.cli.dashboard.views import RunView, RunViews
 from haulier.cli.hints import fill_source
 from haulier.errors import HaulierError
 
+logger = logging.getLogger(__name__)
+
 HEARTBEAT_SECONDS = 10.0
 """Proxies cut what is silent for a minute, and a page has to know how old its figures are. It sees events alone, and no
 comments of the stream."""
@@ -25,8 +28,9 @@ _RECONNECT = b"retry: 2000\n\n"
 class RunFeed:
     """A tab has no queue of its own: it is sent the newest look, and never one that is older than that."""
 
-    def __init__(self, view: RunView) -> None:
+    def __init__(self, view: RunView, heartbeat_seconds: float) -> None:
         self.tabs = 0
+        self._heartbeat_seconds = heartbeat_seconds
         self._view = view
         self._newest = b""
         self._sign: object = None
@@ -35,6 +39,7 @@ class RunFeed:
         self._is_woken = asyncio.Event()
         self._is_ended = False
         self._task = asyncio.ensure_future(self._follow())
+        self._task.add_done_callback(self._note_end)
 
     async def events(self) -> AsyncGenerator[bytes]:
         yield _RECONNECT
@@ -43,7 +48,7 @@ class RunFeed:
             if seen == self._number:
                 has_changed = self._has_changed
                 try:
-                    async with asyncio.timeout(HEARTBEAT_SECONDS):
+                    async with asyncio.timeout(self._heartbeat_seconds):
                         await has_changed.wait()
                 except TimeoutError:
                     if sent == self._newest:
@@ -59,8 +64,6 @@ class RunFeed:
         self._is_woken.set()
 
     async def end(self) -> None:
-        self._is_ended = True
-        self._has_changed.set()
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
 
@@ -78,6 +81,13 @@ class RunFeed:
                     await self._is_woken.wait()
             self._is_woken.clear()
 
+    def _note_end(self, task: asyncio.Task[None]) -> None:
+        """The streams end with the looks: a page that would wait for ever is told by that."""
+        self._is_ended = True
+        self._has_changed.set()
+        if not task.cancelled() and (error := task.exception()) is not None:
+            logger.error("looks at a run failed", extra={"run_id": self._view.run.run_id}, exc_info=error)
+
     def _publish(self, newest: bytes, sign: object) -> None:
         self._newest = newest
         if sign != self._sign:
@@ -88,8 +98,9 @@ class RunFeed:
 
 
 class RunFeeds:
-    def __init__(self, views: RunViews) -> None:
+    def __init__(self, views: RunViews, heartbeat_seconds: float = HEARTBEAT_SECONDS) -> None:
         self._views = views
+        self._heartbeat_seconds = heartbeat_seconds
         self._feeds: dict[str, RunFeed] = {}
         self._is_ended = False
 
@@ -105,7 +116,7 @@ class RunFeeds:
         async with self._views.held(run_id) as view:
             feed = self._feeds.get(run_id)
             if feed is None:
-                feed = self._feeds[run_id] = RunFeed(view)
+                feed = self._feeds[run_id] = RunFeed(view, self._heartbeat_seconds)
             feed.tabs += 1
             try:
                 async with contextlib.aclosing(feed.events()) as events:

@@ -15,7 +15,7 @@ Poison comes with a page of its items, those behind the key ``after``; ``next`` 
 null; ``unread`` records were not read yet. With ``error_class`` a group is meant, whose ``status`` may be empty.
 
 The events: ``status`` (the document), ``problem`` (``error``: this look failed, and is made again), and ``heartbeat``
-(``age_seconds`` of the last look) where nothing else was sent for ten seconds.
+(``age_seconds`` of the last look, null before the first) where nothing else was sent for ten seconds.
 """
 
 from __future__ import annotations

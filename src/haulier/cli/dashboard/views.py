@@ -62,8 +62,10 @@ class RunView:
         return max(0.0, self._due_at - self._source.clock.monotonic())
 
     @property
-    def age_seconds(self) -> float:
-        """Since the last look."""
+    def age_seconds(self) -> float | None:
+        """Since the last look; None before the first one."""
+        if self._seen is None:
+            return None
         return round(max(0.0, self._source.clock.monotonic() - self._seen_at), 1)
 
     def expire(self) -> None:

@@ -1,0 +1,88 @@
+"""The looks at a run, told to its tabs."""
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncGenerator
+from pathlib import Path
+from typing import Any
+
+from starlette.exceptions import HTTPException
+
+from haulier.app.open_source import Options, open_source
+from haulier.app.source_loader import load_app
+from haulier.cli.dashboard.feed import MOST_TABS, RunFeeds
+from haulier.cli.dashboard.views import RunViews
+from haulier.errors import LakeUnavailableError
+from tests.cli.conftest import Place
+from tests.cli.dashboard.conftest import put_run
+
+
+async def test_a_look_that_fails_is_told_and_made_again(made: Path, numbers: Place) -> None:
+    """A record that cannot be read shows as a problem, in the words of the command, until it can be; between looks a
+    heartbeat tells how old the last one is. The looks end with the last tab."""
+    run_id = put_run(made, numbers)
+    (record,) = (numbers.lake / f"_haulier/numbers/runs/{run_id}/poison/number-2").iterdir()
+    whole = record.read_bytes()
+    record.write_bytes(whole[:20])
+    async with open_source(load_app(str(numbers.toml)), Options(), writes=False) as source, asyncio.timeout(30):
+        views = RunViews(source)
+        feeds = RunFeeds(views, heartbeat_seconds=0.02)
+        async with (
+            contextlib.aclosing(feeds.events(run_id)) as first,
+            contextlib.aclosing(feeds.events(run_id)) as second,
+        ):
+            for events in (first, second):
+                assert await anext(events) == b"retry: 2000\n\n"
+                name, told = await news_of(events)
+                assert name == "problem"
+                assert "is not a record that haulier wrote" in told["error"]
+            async with views.held(run_id) as view:
+                with contextlib.suppress(LakeUnavailableError):
+                    await view.look()
+                    raise AssertionError("the same problem, of the same look")
+            name, told = event_of(await anext(first))
+            assert (name, told["age_seconds"] >= 0) == ("heartbeat", True)
+            record.write_bytes(whole)
+            feeds.wake(run_id)
+            for events in (first, second):
+                name, told = await news_of(events)
+                assert (name, told["state"], told["poisoned"]) == ("status", "partial", 2)
+            name, told = event_of(await anext(second))
+            assert (name, told["age_seconds"] < 5) == ("heartbeat", True)
+        tasks = [task for task in asyncio.all_tasks() if "_follow" in repr(task)]
+        assert tasks == [], "nobody looks any more"
+        async with views.held(run_id) as view:
+            assert view.users == 1
+        views.close()
+
+
+async def test_no_more_tabs_than_are_borne(made: Path, numbers: Place) -> None:
+    """The one too many is refused before its stream begins; others go on."""
+    run_id = put_run(made, numbers)
+    async with (
+        open_source(load_app(str(numbers.toml)), Options(), writes=False) as source,
+        contextlib.AsyncExitStack() as stack,
+    ):
+        views = RunViews(source)
+        feeds = RunFeeds(views)
+        for _ in range(MOST_TABS):
+            await feeds.require(run_id)
+            events = await stack.enter_async_context(contextlib.aclosing(feeds.events(run_id)))
+            await anext(events)
+        with contextlib.suppress(HTTPException):
+            await feeds.require(run_id)
+            raise AssertionError("one too many")
+        await feeds.end()
+        views.close()
+
+
+async def news_of(events: AsyncGenerator[bytes]) -> tuple[str, Any]:
+    while (seen := event_of(await anext(events)))[0] == "heartbeat":
+        pass
+    return seen
+
+
+def event_of(piece: bytes) -> tuple[str, Any]:
+    name, _, data = piece.decode().removeprefix("event: ").partition("\ndata: ")
+    return name, json.loads(data)
