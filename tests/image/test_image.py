@@ -117,7 +117,7 @@ def test_the_image_holds_what_is_locked_and_no_more(built: tuple[Image, Mapping[
     assert {"obstore", "azure-identity", "opentelemetry-sdk", "uvloop"} <= held.keys()
     assert held.keys().isdisjoint({"pytest", "mypy", "duckdb", "uv", "pip", "starlette"})
     assert (image.user, image.entrypoint, image.command) == ("65532:65532", ("haulier",), ("work",))
-    assert {path.name for path in image.root.iterdir()} == {"opt", "sources"}
+    assert {path.name for path in image.root.iterdir()} == {"opt", "sources", "data"}
 
 
 @pytest.mark.parametrize(
