@@ -17,8 +17,8 @@ from haulier.cli.plan.duration import ASSUMED_SECONDS, RunDuration, Width, run_d
 from haulier.cli.plan.enumeration import Enumerated, PlannedStream, enumerate_items
 from haulier.cli.plan.past import past_figures
 from haulier.cli.plan.sample import SampledItem, sample_item
-from haulier.cli.plan.stream_estimate import StreamEstimate, estimate_stream
-from haulier.cli.plan.uncertain import Uncertain, at_least, between, exactly, sum_of
+from haulier.cli.plan.stream_estimate import StreamEstimate, estimate_stream, unbounded
+from haulier.cli.plan.uncertain import Uncertain, between, exactly, sum_of
 from haulier.errors import HaulierError, sentence
 from haulier.worker.trace import trace_of
 
@@ -82,7 +82,8 @@ async def estimate_run(source: LiveSource, wish: PlanWish, row: ScopeRow | None)
         if error is not None:
             errors.append(error)
         problem = "" if error is None else source.client.redactor.redact(sentence(error))
-        streams.append(estimate_stream(planned, sampled, past, promised.get(planned.stream), problem))
+        found = estimate_stream(planned, sampled, past, promised.get(planned.stream), problem)
+        streams.append(unbounded(found) if enumerated.is_cut else found)
     estimate = _added_up(source, wish, row, enumerated, streams, asked)
     return Planned(enumerated, estimate, tuple(errors))
 
@@ -126,9 +127,9 @@ def _added_up(
     asked: int,
 ) -> PlanEstimate:
     other = enumerated.requests + asked
-    items = _total(enumerated, [stream.items for stream in streams])
-    requests = _total(enumerated, [stream.requests for stream in streams]) + exactly(other)
-    read_bytes = _total(enumerated, [stream.read_bytes for stream in streams])
+    items = sum_of(stream.items for stream in streams)
+    requests = sum_of(stream.requests for stream in streams) + exactly(other)
+    read_bytes = sum_of(stream.read_bytes for stream in streams)
     seconds = _request_seconds(streams)
     mean, width = seconds or exactly(ASSUMED_SECONDS), width_of(source, row, wish.in_flight, items.likely)
     api, is_of_run = source.app.api, all(stream.are_seconds_of_run for stream in streams)
@@ -143,9 +144,9 @@ def _added_up(
         other_requests=other,
         items=items,
         requests=requests,
-        records=_total(enumerated, [stream.records for stream in streams]),
+        records=sum_of(stream.records for stream in streams),
         read_bytes=read_bytes,
-        stored_bytes=_total(enumerated, [stream.stored_bytes for stream in streams]),
+        stored_bytes=sum_of(stream.stored_bytes for stream in streams),
         request_seconds=mean,
         seconds_by=by,
         width=width,
@@ -160,11 +161,6 @@ def _added_up(
         ),
         max_requests=api.max_requests,
     )
-
-
-def _total(enumerated: Enumerated, figures: list[Uncertain]) -> Uncertain:
-    total = sum_of(figures)
-    return at_least(total.low, total.likely) if enumerated.is_cut else total
 
 
 def _request_seconds(streams: list[StreamEstimate]) -> Uncertain | None:

@@ -63,6 +63,13 @@ def estimate_stream(
     return found if promised is None else msgspec.structs.replace(found, records=exactly(promised))
 
 
+def unbounded(stream: StreamEstimate) -> StreamEstimate:
+    """The same where there are more items than were enumerated, of whatever stream."""
+    figures = ("items", "requests", "records", "read_bytes", "stored_bytes")
+    found: dict[str, Uncertain] = {name: getattr(stream, name) for name in figures}
+    return msgspec.structs.replace(stream, **{name: at_least(it.low, it.likely) for name, it in found.items()})
+
+
 def _by_nothing(planned: PlannedStream, promised: int | None, problem: str) -> StreamEstimate:
     records = at_least(0) if promised is None else exactly(promised)
     return StreamEstimate(
