@@ -19,7 +19,7 @@ from haulier.cli.plan.past import past_figures
 from haulier.cli.plan.sample import SampledItem, sample_item
 from haulier.cli.plan.stream_estimate import StreamEstimate, estimate_stream, unbounded
 from haulier.cli.plan.uncertain import Uncertain, between, exactly, sum_of
-from haulier.errors import HaulierError, sentence
+from haulier.errors import HaulierError, UsageError, sentence
 from haulier.worker.trace import trace_of
 
 
@@ -114,7 +114,7 @@ async def _sampled(
             return found, error
         except Exception as error:  # noqa: BLE001 - the item boundary, as a worker has it
             say(source.client.redactor.redact(trace_of(error)).rstrip())
-            return found, HaulierError(f"The processor of kind {item.kind!r} raised {type(error).__name__}: {error}")
+            return found, UsageError(f"The processor of kind {item.kind!r} raised {type(error).__name__}: {error}")
     return found, None
 
 
