@@ -2,7 +2,7 @@
 
 | route | document |
 |---|---|
-| ``GET /api/source`` | the source, and where its lake and queue are |
+| ``GET /api/source`` | the source as it was typed, where its lake and queue are, and what each reason of poison means |
 | ``GET /api/runs?mode=&last=`` | `haulier runs` |
 | ``GET /api/runs/{run_id}`` | `haulier status` |
 | ``GET /api/runs/{run_id}/events`` | the same, as server-sent events |
@@ -40,21 +40,23 @@ from haulier.cli.dashboard.event_stream import EventStream
 from haulier.cli.dashboard.feed import RunFeeds
 from haulier.cli.dashboard.run_list import RunList
 from haulier.cli.dashboard.views import RunViews
+from haulier.cli.hints import fill_source
 from haulier.cli.poison_documents import MAX_SHOWN_ITEMS, story_document
 from haulier.cli.source_command import SourceCall
 from haulier.cli.status.watch import pause_seconds
 from haulier.errors import HaulierError
 from haulier.runs.poison.index import PoisonFilter
 from haulier.runs.poison.story import is_key, read_story
+from haulier.runs.reasons import POISON_REASONS
 from haulier.runs.state import run_state
 
 STATIC = Path(str(files("haulier.cli.dashboard").joinpath("static")))
 PAGE_TOKEN = "{{token}}"  # noqa: S105 - what stands in the page for it.
 MODES = ("full", "incremental", "trial")
-MODES = ("full", "incremental", "trial")
 DEFAULT_RUNS, MOST_RUNS = 20, 200
 DEFAULT_ITEMS = 100
 MOST_BODY_BYTES = 1_000_000
+_ANY_COMMAND = "haulier status "
 
 
 class DashboardPage:
@@ -105,6 +107,11 @@ class DashboardPage:
                 "queue": source.queue.capabilities.name,
                 "in_flight": app.api.in_flight,
                 "look_seconds": pause_seconds(source.lake, 0.0),
+                "typed": fill_source(f"{_ANY_COMMAND}SOURCE").removeprefix(_ANY_COMMAND),
+                "reasons": {
+                    reason: {"when": meaning.when, "remedy": fill_source(meaning.remedy)}
+                    for reason, meaning in POISON_REASONS.items()
+                },
             }
         )
 

@@ -30,9 +30,25 @@ export function setText(node, text) {
   if (node.textContent !== text) node.textContent = text;
 }
 
-/** Words between backticks are code. */
+let typedSource = "SOURCE";
+
+/** How the source is called in commands. */
+export function nameSource(typed) {
+  typedSource = typed;
+}
+
+/** Words between backticks are code, where SOURCE stands for the source. */
 export function prose(text) {
-  return text.split("`").map((part, place) => (place % 2 ? make("code", {}, part) : part));
+  const parts = text.split("`");
+  return parts.map((part, place) =>
+    place % 2
+      ? make(
+          "code",
+          {},
+          part.replace(/\bSOURCE\b/, () => typedSource),
+        )
+      : part,
+  );
 }
 
 /** Like `setText`, with code between backticks. */

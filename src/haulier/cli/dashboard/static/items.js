@@ -21,7 +21,7 @@ export function makeItems(runId, selection, page, signal) {
     said,
     make("p", { class: "buttons" }, back, on),
   );
-  let starts = [""];
+  const starts = [""];
   let next = null;
   let total = 0;
 
@@ -29,6 +29,12 @@ export function makeItems(runId, selection, page, signal) {
     try {
       const found = await api.poison(runId, { ...selection, after: starts.at(-1), limit: PAGE_ITEMS }, signal);
       if (signal.aborted) return;
+      if (!found.items.length && starts.length > 1) {
+        starts.pop(); // The page before was full, and the last one.
+        await look();
+        setShown(on, false);
+        return;
+      }
       next = found.next ?? null;
       setRows(
         table,
@@ -50,7 +56,8 @@ export function makeItems(runId, selection, page, signal) {
   const turn = (pages) => {
     if (pages > 0) starts.push(next);
     else starts.pop();
-    look();
+    node.scrollIntoView({ block: "nearest" });
+    return look();
   };
   node.addEventListener("toggle", () => node.open && look());
   setShown(back, false);
@@ -62,7 +69,6 @@ export function makeItems(runId, selection, page, signal) {
     set(items) {
       if (items === total) return;
       total = items;
-      starts = [""];
       if (node.open) look();
     },
   };
@@ -73,6 +79,6 @@ function row(runId, item) {
     link(["run", runId, "poison", item.key], item.key),
     item.kind,
     time(item.poisoned_at),
-    make("span", { class: "said" }, item.error),
+    make("span", { class: "brief" }, item.error),
   ];
 }

@@ -5,7 +5,7 @@ import { showItem } from "./item.js";
 import { showPoison } from "./poison.js";
 import { showRun } from "./run.js";
 import { showRuns } from "./runs.js";
-import { link, make, setProse, setShown, setText } from "./dom.js";
+import { link, make, nameSource, setProse, setShown, setText } from "./dom.js";
 import { hasUtcZone, isUtc, setUtc, timeText, zoneName } from "./words.js";
 
 const LOOK_SECONDS = 4;
@@ -58,8 +58,9 @@ class Page {
     this.show(false);
     for (;;) {
       try {
-        const { source, reasons } = await api.source();
+        const { source, typed, reasons } = await api.source();
         this.sourceName = source;
+        nameSource(typed);
         this.tellReasons(reasons ?? {});
         setText(document.getElementById("source"), source);
         this.setTitle(this.title ?? "Runs");

@@ -2,7 +2,7 @@
 
 import { api } from "./api.js";
 import { make, makeSvg, makeTable, setRows, setShown, setText } from "./dom.js";
-import { countOf, number, rate, span, timeText } from "./words.js";
+import { countOf, number, OPEN_STATES, rate, span, timeText } from "./words.js";
 
 const LOOK_SECONDS = 10;
 const HEIGHT = 84;
@@ -55,6 +55,7 @@ export function makePlot(runId, page) {
   let chosen = null;
   let askedAt = -Infinity;
   let seen = "";
+  let isOpen = false;
   let ends = new AbortController();
 
   const draw = () => {
@@ -114,6 +115,7 @@ export function makePlot(runId, page) {
     try {
       const found = lineOf(await api.timeline(runId, mine.signal));
       if (mine.signal.aborted) return;
+      if (isOpen && found.buckets.length > 1) found.buckets.pop(); // It is not over, and would look like a fall.
       line = found.buckets.some((bucket) => bucket.items) ? found : null;
       if (line && chosen !== null) chosen = Math.min(chosen, line.buckets.length - 1);
       setShown(drawing, line !== null);
@@ -139,6 +141,7 @@ export function makePlot(runId, page) {
       const isOtherState = seen.split(" ")[0] !== status.state;
       if (mark === seen || (!isOtherState && now - askedAt < LOOK_SECONDS)) return;
       seen = mark;
+      isOpen = OPEN_STATES.includes(status.state);
       askedAt = now;
       look();
     },
@@ -251,7 +254,8 @@ function summary(line) {
     ? ` ${countOf(line.untimed, "item")} of an older version ended at a time that is not known.`
     : "";
   const sampled = line.sampled > 1 ? " Times of items without records are of a sample." : "";
-  return `${steps}. Point at the plot, or use the arrow keys, to read it${cut}.${untimed}${sampled}`;
+  const poison = line.buckets.some((bucket) => bucket.poisoned) ? " A cross marks poisoned items." : "";
+  return `${steps}. Point at the plot, or use the arrow keys, to read it${cut}.${poison}${untimed}${sampled}`;
 }
 
 function bucketWords(line, place) {

@@ -129,6 +129,7 @@ function makeGroup(group, { page, runId, canDecide, decide, signal }) {
   const items = makeItems(runId, { reason, status, error_class }, page, signal);
   const example = make("span");
   const facts = make("p", {}, count, "; the newest ", newest, "; for example ", example);
+  const choice = make("p", { class: "buttons" });
   const node = make(
     "section",
     { class: "group" },
@@ -136,11 +137,12 @@ function makeGroup(group, { page, runId, canDecide, decide, signal }) {
     facts,
     remedyLine(page, reason),
     make("p", {}, error),
+    choice,
     items.node,
   );
   if (canDecide) {
     const selection = { group: { reason, status, error_class } };
-    node.append(make("p", { class: "buttons" }, buttons(decide, selection, `all of ${name}`, "these items")));
+    choice.append(...buttons(decide, selection, `all of ${name}`, "this group"));
   }
   return {
     node,

@@ -67,24 +67,19 @@ function makeView(runId) {
   const noted = section("Notes");
   noted.node.append(notes);
 
+  const waiting = make("p", { class: "quiet" }, "Looking …");
+  const lookedAt = [when, warnings, bar.node, left, make("p", {}, poison), tiles.node];
+  const sections = [plot, retries, workers, others, noted].map((one) => one.node);
+  const rest = make("div", {}, lookedAt, sections);
+  setShown(rest, false); // Until the first look.
+
   return {
     plot: plot.node,
-    nodes: [
-      make("div", { class: "heading" }, make("h1", { tabindex: "-1" }, runId), chip),
-      when,
-      warnings,
-      bar.node,
-      left,
-      make("p", {}, poison),
-      tiles.node,
-      plot.node,
-      retries.node,
-      workers.node,
-      others.node,
-      noted.node,
-    ],
+    nodes: [make("div", { class: "heading" }, make("h1", { tabindex: "-1" }, runId), chip), waiting, rest],
     set(status) {
       const isOpen = OPEN_STATES.includes(status.state);
+      setShown(waiting, false);
+      setShown(rest, true);
       setState(chip, status.state);
       setText(line, headline(status, isOpen));
       setTime(started, status.created_at);
@@ -218,7 +213,7 @@ function queueWords(queue) {
 function poisonWords(status) {
   const words = Object.entries(status.poison_by_reason).map(([reason, count]) => `${number(count)} ${reason}`);
   if (status.poison_unread) words.push(`${number(status.poison_unread)} not looked at yet`);
-  return words.join(", ");
+  return words.length ? `reason: ${words.join(", ")}` : "";
 }
 
 function setNewest(node, failure) {
