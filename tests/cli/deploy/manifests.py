@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import io
 import os
 import tempfile
@@ -45,7 +46,8 @@ _ACA = (
     f"--environment {_GROUP}/Microsoft.App/managedEnvironments/haulier"
 )
 COMMANDS = {
-    "k8s-fixed": f"k8s shop.toml --image registry.example.com/haulier:1 {_CLIENT}",
+    "k8s-fixed": f"k8s shop.toml --image registry.example.com/haulier:1 {_CLIENT} "
+    "--env OTEL_EXPORTER_OTLP_ENDPOINT=http://collector.monitoring:4318",
     "k8s-nightly": f"k8s shop.toml --image registry.example.com/haulier:1 {_CLIENT} --workers 4 --schedule '0 2 * * *' "
     "--namespace data",
     "k8s-by-depth": f"k8s shop.toml --image registry.example.com/haulier:1 {_CLIENT} --by-depth --stay "
@@ -59,6 +61,7 @@ COMMANDS = {
 }
 
 
+@functools.cache
 def printed(name: str) -> str:
     """What the command prints on standard output, in a folder that has the source file alone."""
     import shlex

@@ -17,7 +17,7 @@ from haulier.cli.deploy.compose import LONGEST_NAME as LONGEST_COMPOSE_NAME
 from haulier.cli.deploy.compose import ComposePlatform
 from haulier.cli.deploy.cron import checked_cron
 from haulier.cli.deploy.deployed_source import deployed_source
-from haulier.cli.deploy.deployment import IMAGE, Deployment, deployed_name, fleet_size
+from haulier.cli.deploy.deployment import IMAGE, Deployment, deployed_name, fleet_size, read_settings
 from haulier.cli.deploy.kubernetes import CLIENT_ID, KubernetesPlatform
 from haulier.cli.deploy.kubernetes import LONGEST_NAME as LONGEST_KUBERNETES_NAME
 from haulier.cli.deploy.sizing import WORKERS, WORKERS_BY_DEPTH
@@ -62,6 +62,12 @@ def _common_options(command: F) -> F:
     for option in (
         click.option(
             "--in-image", metavar="PATH", help="The source is in the image, at PATH; else its text is deployed with it."
+        ),
+        click.option(
+            *("--env", "pairs"),
+            multiple=True,
+            metavar="NAME=VALUE",
+            help="A variable of every container, such as those of OpenTelemetry; may be repeated. It is printed.",
         ),
         click.option(
             "--stay",
@@ -225,6 +231,7 @@ def _deployment(
     workers: int | None,
     is_staying: bool,
     in_image: str | None,
+    pairs: tuple[str, ...],
     lake: str | None,
     queue: str | None,
 ) -> tuple[App, Deployment, str, str]:
@@ -236,8 +243,9 @@ def _deployment(
     app.require_mode(mode)
     options = options_of(lake, queue)
     size, note = fleet_size(app, workers, is_by_depth=is_by_depth)
+    deployed = deployed_source(app, source, in_image)
     deployment = Deployment(
-        source=deployed_source(app, source, in_image),
+        source=deployed,
         name=deployed_name(app, name, longest_name),
         image=image,
         mode=mode,
@@ -245,6 +253,7 @@ def _deployment(
         workers=size,
         is_by_depth=is_by_depth,
         is_staying=is_staying,
+        settings=read_settings(pairs, deployed),
     )
     if note:
         say(note)

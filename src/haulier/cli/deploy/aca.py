@@ -220,6 +220,7 @@ class ContainerAppsPlatform:
             "HAULIER_LAKE": places.lake,
             "AZURE_STORAGE_ACCOUNT": places.account,
             "AZURE_CLIENT_ID": self.client_id,
+            **self.deployment.settings,
         }
         environment: list[Part] = [{"name": name, "value": value} for name, value in plain.items()]
         environment += [{"name": one.name, "secretRef": _secret_name(one)} for one in self._needed]

@@ -93,6 +93,7 @@ class ComposePlatform:
             "HAULIER_QUEUE": _literal(self.queue or f"sqlite:///{DATA}/queue.sqlite3"),
             "HAULIER_LAKE": _literal(self.lake or f"{DATA}/lake"),
         }
+        environment |= {name: _literal(value) for name, value in self.deployment.settings.items()}
         if self.queue or self.lake:
             environment[_CONNECTION] = _from_shell(_CONNECTION, has_default=False)
         for variable in self.deployment.source.variables:

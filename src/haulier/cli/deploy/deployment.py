@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from haulier.api.http.redactor import is_telling
 from haulier.app.app import App
 from haulier.cli.deploy.deployed_source import DeployedSource
 from haulier.cli.deploy.sizing import WORKERS, WORKERS_BY_DEPTH, most_workers
@@ -16,6 +18,9 @@ WAIT_SECONDS = 3600
 TERMINATION_SECONDS = 30
 """So long after it asked a container to stop a platform kills it: more than `--grace`, and the end of a worker."""
 IMAGE = "<IMAGE>"
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_PLACES = frozenset({"HAULIER_QUEUE", "HAULIER_LAKE", "AZURE_STORAGE_ACCOUNT", "AZURE_CLIENT_ID"})
+_CONNECTIONS = frozenset({"AZURE_STORAGE_CONNECTION_STRING", "APPLICATIONINSIGHTS_CONNECTION_STRING"})
 _NAME = re.compile(r"[a-z](?:-?[a-z0-9])*")
 
 
@@ -32,6 +37,8 @@ class Deployment:
     is_by_depth: bool
     is_staying: bool
     """Whether whoever enqueues stays until the run is closed."""
+    settings: Mapping[str, str]
+    """More variables of every container, which are printed."""
 
     @property
     def enqueue_words(self) -> list[str]:
@@ -47,6 +54,26 @@ class Deployment:
     def work_words(self, wait_seconds: int = WAIT_SECONDS) -> list[str]:
         how = ["--exit-idle"] if self.is_by_depth else ["--wait", str(wait_seconds)]
         return ["work", self.source.argument, *how]
+
+
+def read_settings(pairs: Iterable[str], source: DeployedSource) -> dict[str, str]:
+    """``NAME=VALUE`` of ``--env``. Raises `UsageError` for what may be a secret, and does not repeat it."""
+    settings: dict[str, str] = {}
+    for pair in pairs:
+        name, separator, value = pair.partition("=")
+        if not separator or not _VARIABLE.fullmatch(name):
+            raise UsageError(
+                "--env: write NAME=VALUE, for example --env OTEL_EXPORTER_OTLP_ENDPOINT=http://collector:4318"
+            )
+        if is_telling(name) or name.endswith("_HEADERS") or name in _CONNECTIONS:
+            raise UsageError(
+                f"--env: {name} may hold a secret, and is printed. Leave it out, and take it from a secret of the "
+                "platform: the YAML shows how for the variables of the source."
+            )
+        if name in _PLACES or name in {variable.name for variable in source.variables} or name in settings:
+            raise UsageError(f"--env: {name} is set already. Leave it out.")
+        settings[name] = value
+    return settings
 
 
 def deployed_name(app: App, name: str | None, longest: int) -> str:

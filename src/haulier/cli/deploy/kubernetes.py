@@ -272,6 +272,7 @@ class KubernetesPlatform:
             "HAULIER_QUEUE": f"azure-queue://{places.account}/{places.queue}",
             "HAULIER_LAKE": places.lake,
             "AZURE_STORAGE_ACCOUNT": places.account,
+            **self.deployment.settings,
         }
         environment: list[Object] = [{"name": name, "value": value} for name, value in plain.items()]
         for variable in self.deployment.source.variables:
