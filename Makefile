@@ -21,12 +21,13 @@ export UV_PYTHON_DOWNLOADS := never
 export VIRTUAL_ENV := $(CURDIR)/$(VENV)
 unexport UV_PROJECT_ENVIRONMENT PYTHONHOME PYTHONPATH
 
-.PHONY: help demo demo-azure test check format chaos bench lock clean setup azurite
+.PHONY: help demo demo-azure demo-fleet test check format chaos bench lock clean setup azurite
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo     haul 336,776 real records from an API on this machine, and check every one"
 	@echo "make demo-azure  the same on an emulator of Azure's storage, with three workers, one of them killed"
+	@echo "make demo-fleet  the same by a fleet of containers that a scaler starts, three of them killed"
 	@echo "make test     set-up, make check, then all tests"
 	@echo "make check    lint, format, types, layers, dead code, names, citations"
 	@echo "make format   let ruff rewrite what it can"
@@ -37,6 +38,10 @@ help:
 
 demo: $(READY)
 	@$(BIN)/haulier demo
+
+demo-fleet: $(READY)
+	@$(MAKE) --no-print-directory $(PACKAGES)
+	@$(BIN)/python -m tests.harness.fleet_demo
 
 demo-azure: $(READY)
 	@$(MAKE) --no-print-directory $(PACKAGES)

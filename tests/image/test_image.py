@@ -5,7 +5,6 @@ import os
 import re
 import shutil
 import signal
-import subprocess
 import sys
 import tempfile
 import time
@@ -21,11 +20,13 @@ from tests.cli.conftest import TOML
 from tests.docs.pages import ROOT
 from tests.harness.azurite import ACCOUNT, Azurite, fresh_name, start_azurite
 from tests.harness.container import Container, Engine
-from tests.harness.dockerfile import DockerfileError, DockerfileRunner, Image, dockerignore, owners, unprivileged
+from tests.harness.dockerfile import DockerfileError, DockerfileRunner, Image, dockerignore
+from tests.harness.image_build import CannotBuildError, build_image
+from tests.harness.scaler import Scaler, depths_of
 
-DOCKERFILE = ROOT / "Dockerfile"
 LOCKED = dict(re.findall(r"^([a-z0-9-]+)==([^ \\;]+)", (ROOT / "requirements.lock").read_text(), re.MULTILINE))
 RECORDS = 1_000
+FLEET_RECORDS, FLEET_ITEMS = 6_000, 60
 START_SECONDS = 60.0
 SLACK_SECONDS = 3.0
 """For a machine with neighbours."""
@@ -42,35 +43,18 @@ app = App("slow", api=Api("http://127.0.0.1:9"))
 """
 
 
-def python_of(version: str) -> Path:
-    """That version, where the image's user may start it too."""
-    found = [shutil.which(f"python{version}", path=folder) for folder in os.get_exec_path()]
-    for path in filter(None, found):
-        ask = unprivileged("65532:65532", [path, "-c", "import ensurepip, venv"])
-        if subprocess.run(ask, capture_output=True, check=False).returncode == 0:
-            return Path(path)
-    pytest.skip(f"no Python {version} is here that user 65532 may start")
-
-
 @pytest.fixture(scope="module")
 def built() -> Iterator[tuple[Image, Mapping[str, str]]]:
     """The image, made once by the Dockerfile's steps, and its variables."""
     # Not below pytest's own folder, which lets nobody else in.
     folder = Path(tempfile.mkdtemp(prefix="image-", dir=os.environ.get("PYTEST_DEBUG_TEMPROOT")))
     folder.chmod(0o755)
-    ignored = dockerignore((ROOT / ".dockerignore").read_text())
-    runner = DockerfileRunner(DOCKERFILE.read_text(), ROOT, folder / "all", python_of, ignored)
     try:
-        image = runner.run()
-    except DockerfileError as error:
-        if re.search(r"resolve host|Connection refused|connect error|No matching distribution|timed out", str(error)):
-            pytest.skip(f"the packages cannot be had here: {str(error)[-200:]}")
-        raise
-    if os.geteuid() == 0:
-        for path, (user, group) in owners(image).items():
-            os.chown(path, user, group)
-    yield image, runner.environ_here(image)
-    shutil.rmtree(folder)
+        yield build_image(folder / "all")
+    except CannotBuildError as error:
+        pytest.skip(str(error))
+    finally:
+        shutil.rmtree(folder)
 
 
 @pytest.fixture(scope="module")
@@ -204,6 +188,47 @@ def test_sigterm_is_heard_before_the_work_begins(engine: Engine, built: tuple[Im
     worker.signal(signal.SIGTERM)
     assert worker.wait(1.5) == 4
     assert json.loads(worker.said())["text"] == "Interrupted."
+
+
+def test_a_fleet_is_scaled_from_none_to_twelve_and_back(engine: Engine, azurite: Azurite) -> None:
+    """G1: workers come by the depth of the queue alone and leave when idle; three are killed in the middle. All records
+    are there once, the run is closed, nobody is left, and an enqueue that was stopped has cost nothing."""
+    with SandboxProcess(SandboxSettings(records=FLEET_RECORDS, latency_seconds=0.7)) as slow:
+        toml = TOML.format(url=slow.url).replace("step = 200", "step = 100").replace("in_flight = 8", "in_flight = 12")
+        engine.image.path("shop.toml").write_text(toml)
+        fleet = {"HAULIER_LEASE": "5", "HAULIER_FIXED": "1", "HAULIER_EXIT_IDLE": "1"}
+        environ = {**stores(azurite), **fleet}
+        queue = environ["HAULIER_QUEUE"].rpartition("/")[2]
+        planner = engine.start("enqueue", environ=environ)
+        until(lambda: slow.counters().requests > 0)
+        planner.signal(signal.SIGTERM)
+        assert planner.wait(START_SECONDS) == 4, planner.said()
+        code, out, said = engine.run("enqueue", "--json", environ=environ)
+        assert (code, json.loads(out)["items"]) == (0, FLEET_ITEMS), said
+        killed: list[Container] = []
+        scaler = Scaler(depths_of(azurite, queue), lambda: engine.start(environ=environ), 5, 12, polling_seconds=0.5)
+
+        def kill_three() -> None:
+            if not killed and len(scaler.running) == 12 and slow.counters().requests >= FLEET_ITEMS // 3:
+                # Those that came last: the part of `in_flight` of a killed one stays taken for minutes, and the first
+                # ones may still have all of it.
+                killed.extend(scaler.running[-3:])
+                for worker in killed:
+                    worker.kill()
+
+        scaler.until_rest(kill_three, seconds=60.0)
+        assert len(killed) == 3, scaler.looks
+        assert max(running for _, running in scaler.looks) == 12
+        assert scaler.looks[-1] == (0, 0)
+        assert len(scaler.workers) <= 12 + 3 + 20, "workers were started again and again"
+        survivors = [worker for worker in scaler.workers if worker not in killed]
+        assert {worker.wait(1) for worker in survivors} == {0}, [worker.said() for worker in survivors]
+        code, out, said = engine.run("verify", "--json", environ=environ)
+        verdict = json.loads(out)
+        assert (code, verdict["state"], verdict["totals"]["records"]) == (0, "complete", FLEET_RECORDS), said
+        assert [run["state"] for run in json.loads(engine.run("runs", "--json", environ=environ)[1])["runs"]] == [
+            "complete"
+        ]
 
 
 def until(happens: object) -> None:
