@@ -20,6 +20,7 @@ The events: ``status`` (the document), ``problem`` (``error``: this look failed,
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from importlib.resources import files
 from pathlib import Path
@@ -35,7 +36,7 @@ from starlette.staticfiles import StaticFiles
 from haulier.app.open_source import OpenSource
 from haulier.cli.dashboard.access import Access
 from haulier.cli.dashboard.actions import Actions, Order, order_of
-from haulier.cli.dashboard.answers import answer_bug, answer_error, answer_http, document
+from haulier.cli.dashboard.answers import answer_bug, answer_error, answer_http, document, refusal
 from haulier.cli.dashboard.event_stream import EventStream
 from haulier.cli.dashboard.feed import RunFeeds
 from haulier.cli.dashboard.run_list import RunList
@@ -167,6 +168,11 @@ class DashboardPage:
             order = order_of(await _body(request))
             try:
                 return document(await act(run_id, order))
+            except asyncio.CancelledError:
+                # The server ends, and cancels nobody twice: there is a moment left for the answer.
+                return refusal(
+                    503, "The dashboard was ended meanwhile. What is done stays; the same again does the rest."
+                )
             finally:
                 self.feeds.wake(run_id)
                 self._list.expire()

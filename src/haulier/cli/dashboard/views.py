@@ -27,6 +27,8 @@ from haulier.runs.timeline import read_timeline
 
 CLOSED_SECONDS = 5.0
 """Between two looks at a closed run: only a redrive makes it go on."""
+QUEUE_SECONDS = 60.0
+"""Between two looks for a queue that was deleted, which cost more than one at its depth."""
 KEPT_VIEWS = 4
 """Runs at which nobody looks, and that are known yet: a page that is loaded again need not wait for a whole fold. Each
 has a scratch file, and up to 16 MB of its pages in memory."""
@@ -54,7 +56,7 @@ class RunView:
         self._timeline: tuple[Look, bytes] | None = None
         self._lock = asyncio.Lock()
         self._seen: Look | HaulierError | None = None
-        self._seen_at = self._due_at = float("-inf")
+        self._seen_at = self._due_at = self._queue_due_at = float("-inf")
 
     @property
     def wait_seconds(self) -> float:
@@ -118,7 +120,9 @@ class RunView:
         began_at = clock.monotonic()
         is_closed = False
         try:
-            await require_queue(source.lake, source.queue, source.app.name)
+            if began_at >= self._queue_due_at:
+                await require_queue(source.lake, source.queue, source.app.name)
+                self._queue_due_at = began_at + QUEUE_SECONDS
             facts = await self._reader.look()
         except HaulierError as error:
             self._seen = error

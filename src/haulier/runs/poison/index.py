@@ -104,6 +104,7 @@ class PoisonIndex:
                 numbers = [(str(row[0]), int(str(row[1]))) for row in rows[start : start + READ_RECORDS]]
                 records = await read_several(self._lake, self._run, numbers)
                 await self._ledger.scratch.do(_put, records)
+                await self._ledger.note_reasons((one.key, one.number, one.reason) for one in records)
                 if self._clock.monotonic() >= until:
                     return await self._ledger.count(_UNREAD)
         return 0
