@@ -137,7 +137,7 @@ async def test_g7_only_its_own_page_clicks_and_only_what_can_be_meant(poisoned: 
             assert answer.headers["content-security-policy"].startswith("default-src 'self';")
             assert answer.headers["x-content-type-options"] == "nosniff"
             assert answer.headers["x-frame-options"] == "DENY"
-            assert answer.headers["referrer-policy"] == "no-referrer"
+            assert answer.headers["referrer-policy"] == "same-origin"
             assert answer.headers["cache-control"] == "no-store"
         for wrong, status, said in NEVER_MEANT:
             code, found = await seen.click(path, wrong)

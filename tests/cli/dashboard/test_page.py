@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -108,17 +109,24 @@ def ended(process: subprocess.Popen[str]) -> tuple[int, Any]:
     return process.returncode, json.loads(out) if out else err
 
 
-@pytest.fixture
-def partial(tmp_path: Path) -> Iterator[tuple[Path, str]]:
-    """A partial run, whose items would be done now. One of them was answered with markup."""
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str]]:
+    """A folder with a partial run, whose items would be done now. One of them was answered with markup."""
+    folder = tmp_path_factory.mktemp("partial")
     with SandboxProcess(SandboxSettings(records=1)) as api:
-        source = write_source(tmp_path, api.url)
-        code, said = ended(start("run", source, "--json"))
+        code, said = ended(start("run", write_source(folder, api.url), "--json"))
         assert (code, said["reasons"]) == (3, {"poison": POISONED})
-        (record,) = tmp_path.glob("lake/**/poison/number-11/1.json")
+        (record,) = folder.glob("lake/**/poison/number-11/1.json")
         record.write_text(re.sub(r'"error":"', f'"error":"{MARKUP} ', record.read_text(), count=1))
-        (tmp_path / "mended").touch()
-        yield source, said["run_id"]
+        (folder / "mended").touch()
+        yield folder, said["run_id"]
+
+
+@pytest.fixture
+def partial(model: tuple[Path, str], tmp_path: Path) -> tuple[Path, str]:
+    """A source file with a copy of that run."""
+    shutil.copytree(model[0], tmp_path, dirs_exist_ok=True)
+    return tmp_path / "numbers.py", model[1]
 
 
 def rows(page: Page) -> Locator:
@@ -215,6 +223,8 @@ def test_a_redrive_goes_from_the_keyboard_to_a_closed_run(browser: Browser, part
         assert ended(start("work", source))[0] == 0
         expect(page.locator(".state").first).to_have_text("✓ complete")
         expect(page.get_by_text("Nothing is poisoned.")).to_be_visible()
+        page.goto(f"{served.url}/#/run/{run_id}/poison/number-11")
+        expect(page.get_by_text("It was redriven since, and is not poisoned any more.")).to_be_visible()
         assert seen.loads == 1
         seen.require_quiet()
 
@@ -286,6 +296,12 @@ def test_a_lost_connection_is_said_and_comes_back(browser: Browser, partial: tup
     with dashboard(source) as served, visit(browser, f"{served.url}/#/run/{run_id}") as seen:
         page = seen.page
         expect(page.locator("#connection")).to_have_text("live")
+        hide(page, True)
+        expect(page.locator("#connection")).to_have_text(
+            re.compile("^paused while this tab is hidden; what is shown is")
+        )
+        hide(page, False)
+        expect(page.locator("#connection")).to_have_text("live")
         served.end()
         expect(page.locator("#connection")).to_have_text(
             re.compile("^connection lost, trying again; what is shown is as of ")
@@ -297,3 +313,33 @@ def test_a_lost_connection_is_said_and_comes_back(browser: Browser, partial: tup
             expect(page.locator("body")).not_to_have_class("is-stale")
             expect(page.locator("#notice")).to_be_hidden()
         assert seen.loads == 1
+
+
+def hide(page: Page, is_hidden: bool) -> None:
+    """As if another tab were looked at; a browser without a window shows all of its tabs."""
+    page.evaluate(
+        """(isHidden) => {
+          Object.defineProperty(document, "hidden", { value: isHidden, configurable: true });
+          document.dispatchEvent(new Event("visibilitychange"));
+        }""",
+        is_hidden,
+    )
+
+
+def test_a_token_is_typed_once(browser: Browser, tmp_path: Path) -> None:
+    """The form takes the token; from then on the browser is known, with no token in its address."""
+    source, token = write_source(tmp_path, "http://127.0.0.1:9"), "a-token-of-a-test"
+    with (
+        dashboard(source, env={"HAULIER_DASHBOARD_TOKEN": token}) as served,
+        visit(browser, served.url) as seen,
+    ):
+        page = seen.page
+        page.get_by_label("Token").fill("not-the-right-one")
+        page.keyboard.press("Enter")
+        expect(page.get_by_text("That is not the token.")).to_be_visible()
+        page.get_by_label("Token").fill(token)
+        page.keyboard.press("Enter")
+        expect(page.get_by_text("This source has no run in the lake yet.")).to_be_visible()
+        assert page.url == f"{served.url}/"
+        page.reload()
+        expect(page.get_by_role("heading", level=1)).to_have_text("Runs")

@@ -19,19 +19,28 @@ _HEADERS = {
     "content-security-policy": "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
     "x-content-type-options": "nosniff",
     "x-frame-options": "DENY",
-    "referrer-policy": "no-referrer",
+    # With `no-referrer` a browser sends `Origin: null` with the form below, as a page of another site would.
+    "referrer-policy": "same-origin",
     "cross-origin-opener-policy": "same-origin",
     "cross-origin-resource-policy": "same-origin",
 }
 _FORM = """<!doctype html>
-<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
 <title>haulier</title>
-<h1>haulier dashboard</h1>
-<p>{said}</p>
-<form method="post" action="./"><label>Token: <input name="token" type="password" autocomplete="current-password"
- required autofocus></label> <button>Open</button></form>
-<p>It is part of the URL that <code>haulier dashboard</code> printed, or what HAULIER_DASHBOARD_TOKEN says where that
-was started.</p>
+<link rel="icon" href="static/icon.svg" type="image/svg+xml">
+<link rel="stylesheet" href="static/page.css">
+<header><b>haulier</b></header>
+<main>
+<h1>This dashboard asks for a token</h1>
+<p>{said} It is part of the URL that <code>haulier dashboard</code> printed, or what HAULIER_DASHBOARD_TOKEN says where
+that was started.</p>
+<form method="post" action="./">
+<p><label for="token">Token</label> <input id="token" name="token" type="password" autocomplete="current-password"
+ required autofocus></p>
+<p><button class="main">Open</button></p>
+</form>
+</main>
 """
 # Not a redirect: the browser would follow one without the cookie, where the link was clicked on a page of another site.
 _ENTER = """<!doctype html>
@@ -97,9 +106,11 @@ class AccessGuard:
             return answer
         if access.is_cookie(request.cookies.get(access.cookie_name, "")):
             return None
+        if request.method in READS and request.url.path.startswith("/static/"):
+            return None  # These files come with haulier, and the form looks as they say.
         if not is_front:
             return refusal(401, "The token is missing. Open the dashboard with the URL that was printed.")
-        said = "That is not the token." if shown else "This dashboard asks for a token."
+        said = "That is not the token." if shown else ""
         return HTMLResponse(_FORM.format(said=said), 401)
 
 

@@ -4,7 +4,7 @@ import { api, Feed } from "./api.js";
 import { openDecision } from "./decide.js";
 import { make, makeTable, setRows } from "./dom.js";
 import { buttons, DECIDED_STATES, remedyLine } from "./poison.js";
-import { number, setState, time } from "./words.js";
+import { number, OPEN_STATES, setState, time } from "./words.js";
 
 export function showItem(main, page, runId, key) {
   page.setTitle(`${key} of ${runId}`);
@@ -44,22 +44,13 @@ export function showItem(main, page, runId, key) {
 }
 
 function partsOf(record, page, decide) {
-  const isPoisoned = ["poison", "attempt", "crash"].includes(record.story.at(-1)?.event);
-  const last = record.story.at(-1);
+  const last = record.story.filter(({ event }) => ["poison", "redrive", "discard"].includes(event)).at(-1);
+  const isPoisoned = last.event === "poison";
   const parts = [
     make("p", { class: "lead" }, make("code", { class: "said" }, `${record.error_class}: ${record.error}`)),
   ];
-  if (!isPoisoned)
-    parts.push(
-      make(
-        "p",
-        {},
-        last.event === "discard"
-          ? "It was discarded since."
-          : "It was redriven since; its next end is not known here yet.",
-      ),
-    );
-  parts.push(remedyLine(page, record.reason));
+  if (!isPoisoned) parts.push(make("p", {}, make("strong", {}, fateWords(record, last))));
+  else parts.push(remedyLine(page, record.reason));
   if (isPoisoned && DECIDED_STATES.includes(record.state)) {
     parts.push(make("p", { class: "buttons" }, buttons(decide, { keys: [record.key] }, record.key, "this item")));
   }
@@ -69,6 +60,14 @@ function partsOf(record, page, decide) {
   if (record.traceback)
     parts.push(make("details", {}, make("summary", {}, "Traceback"), make("pre", {}, record.traceback)));
   return parts;
+}
+
+/** What became of an item that is not poisoned any more. */
+function fateWords(record, last) {
+  if (last.event === "discard") return "It was discarded since.";
+  return OPEN_STATES.includes(record.state)
+    ? "It was redriven since, and is not poisoned again so far."
+    : "It was redriven since, and is not poisoned any more.";
 }
 
 function factList(record) {
