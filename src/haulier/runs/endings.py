@@ -16,7 +16,7 @@ from haulier.lake.seam import Lake
 from haulier.runs.concurrency import run_each
 from haulier.runs.ledger import Ledger
 from haulier.runs.run import Run
-from haulier.runs.time_axis import Pause, TimeAxis, time_axis
+from haulier.runs.time_axis import LEAST_BREAK_SECONDS, TimeAxis, time_axis
 
 SAMPLE_RECORDS: Final = 4_096
 """Outcomes that are read, and poison records: each is a file of its own. Seventeen for each point of a plot."""
@@ -61,8 +61,14 @@ SELECT (SELECT count(*) FROM item WHERE state = 'done' AND ended IS NULL)
     + (SELECT count(*) FROM ending WHERE is_read AND ended IS NULL)
 """
 
-_BY_SECOND = """
-SELECT CAST(ended AS INTEGER), min(CAST(began AS INTEGER)) FROM timed GROUP BY 1 ORDER BY 1 DESC
+# Nothing was under way between an ending and the earliest start of all that ended later.
+_PAUSES = """
+SELECT ended, began FROM (
+    SELECT ended, min(began) OVER (ORDER BY ended DESC ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS began
+    FROM (SELECT CAST(ended AS INTEGER) AS ended, min(CAST(began AS INTEGER)) AS began FROM timed GROUP BY 1)
+) WHERE began - ended >= :least
+UNION ALL SELECT 0, CAST(min(began) AS INTEGER) FROM timed
+UNION ALL SELECT CAST(max(ended) AS INTEGER), :last FROM timed
 """
 
 _BY_BUCKET = """
@@ -203,16 +209,9 @@ def _fold(connection: apsw.Connection, empties: _Chosen, poison: _Chosen, last: 
     if newest is None:
         return Endings(untimed=untimed)
     end = int(last) if is_open else int(str(newest))
-    axis = time_axis(end, _pauses(connection, end))
+    pauses = _numbers(connection, _PAUSES, {"least": LEAST_BREAK_SECONDS, "last": end})
+    axis = time_axis(end, ((int(ended), int(began)) for ended, began in pauses))
     return Endings(axis, _buckets(connection, axis), untimed, empties.weight)
-
-
-def _pauses(connection: apsw.Connection, end: int) -> Iterator[Pause]:
-    """From the end backwards: nothing was under way between an ending and the earliest start of all later ones."""
-    for ended, began in _numbers(connection, _BY_SECOND, {}):
-        yield int(ended), end
-        end = min(end, int(began))
-    yield 0, end
 
 
 def _buckets(connection: apsw.Connection, axis: TimeAxis) -> tuple[Bucket, ...]:
