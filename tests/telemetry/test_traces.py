@@ -3,32 +3,17 @@
 import os
 import signal
 from collections import Counter
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from haulier.telemetry import names
 from haulier.testing.sandbox import SandboxProcess, SandboxSettings
 from tests.cli.conftest import RECORDS, Place
-from tests.harness.otlp import OtlpReceiver, SeenSpan, receive
+from tests.harness.otlp import OtlpReceiver, SeenSpan
 
 pytestmark = pytest.mark.timeout(120)
 CLIENT, PRODUCER, CONSUMER = 3, 4, 5
 SEND, PROCESS, SETTLE = "send shop", "process shop", "settle shop"
-
-
-@pytest.fixture
-def receiver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[OtlpReceiver]:
-    with receive(tmp_path) as receiver:
-        for name, value in receiver.environ.items():
-            monkeypatch.setenv(name, value)
-        yield receiver
-
-
-@pytest.fixture
-def place(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Place:
-    return Place(tmp_path, capsys)
 
 
 def of_name(spans: list[SeenSpan], name: str) -> list[SeenSpan]:

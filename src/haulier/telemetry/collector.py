@@ -30,12 +30,13 @@ class Trouble:
 class CollectorSession(requests.Session):
     """Sends for one signal, in the SDK's threads."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, tells: bool = True) -> None:
+        """``tells``: the first trouble is a line of the log."""
         super().__init__()
         self.trouble: Trouble | None = None
         """Of the newest request."""
         self.is_closing = False
-        self._was_told = False
+        self._was_told = not tells
         self._lock = threading.Lock()
 
     def request(self, *args: Any, **options: Any) -> requests.Response:

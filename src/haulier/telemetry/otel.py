@@ -50,12 +50,13 @@ _KINDS = {
 class OpenSpan:
     """A span of this task while its block lasts."""
 
-    __slots__ = ("_losses", "_span", "_token")
+    __slots__ = ("_has_failed", "_losses", "_span", "_token")
 
     def __init__(self, span: Span, losses: Losses) -> None:
         self._span = span
         self._losses = losses
         self._token: Token[Context] | None = None
+        self._has_failed = False
 
     def __enter__(self) -> OpenSpan:
         self._token = otel_context.attach(set_span_in_context(self._span))
@@ -76,6 +77,9 @@ class OpenSpan:
         self._span.set_attributes(clean(attributes))
 
     def fail(self, error: BaseException | str) -> None:
+        if self._has_failed:
+            return
+        self._has_failed = True
         self._span.set_attribute(ERROR_TYPE, error if isinstance(error, str) else type(cause_of(error)).__name__)
         self._span.set_status(_FAILED)
 

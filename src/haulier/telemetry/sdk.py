@@ -70,8 +70,8 @@ class Sdk:
 
 def set_up_sdk(wanted: Wanted, attributes: dict[str, str], version: str) -> Sdk:
     """Raises what the SDK raises for variables that it does not read."""
-    _mute()
-    resource = _resource(attributes)
+    mute()
+    resource = resource_of(attributes)
     losses = Losses()
     sdk = Sdk(OtelTelemetry(NoOpTracerProvider().get_tracer(""), NoOpMeterProvider().get_meter(""), losses), losses, {})
     tracer, meter = NoOpTracerProvider().get_tracer(""), NoOpMeterProvider().get_meter("")
@@ -92,13 +92,13 @@ def set_up_sdk(wanted: Wanted, attributes: dict[str, str], version: str) -> Sdk:
     return sdk
 
 
-def _resource(attributes: dict[str, str]) -> Resource:
+def resource_of(attributes: dict[str, str]) -> Resource:
     """What the environment says of a name comes before ours; the SDK has it the other way round."""
     own = OTELResourceDetector().detect().attributes
     return Resource.create({name: value for name, value in attributes.items() if name not in own})
 
 
-def _mute() -> None:
+def mute() -> None:
     """What the SDK and its HTTP client would log may hold addresses and headers, and is said in our own words."""
     for name in _SDK_LOGGERS:
         sdk_logger = logging.getLogger(name)

@@ -38,18 +38,11 @@ async def open_telemetry(
     if not wanted.is_on or not is_installed():
         yield NO_TELEMETRY
         return
-    attributes = {
-        "service.name": source,
-        "service.namespace": NAMESPACE,
-        "service.instance.id": process,
-        "service.version": version("haulier"),
-        SOURCE: source,
-    }
     try:
         from haulier.telemetry.sdk import sdk_words, set_up_sdk
 
         with sdk_words() as words:
-            sdk = set_up_sdk(wanted, attributes, version("haulier"))
+            sdk = set_up_sdk(wanted, resource_attributes(source, process), version("haulier"))
     except Exception as error:  # noqa: BLE001 - telemetry may not stop the work, whatever its SDK does
         problem = without_headers(f"{type(error).__name__}: {error}")
         logger.log(level, "telemetry is off", extra={"problem": problem})
@@ -71,6 +64,17 @@ async def open_telemetry(
                 "problem": problem or "it is too slow, or too much came at once",
             }
             logger.log(level, "telemetry was lost", extra=fields)
+
+
+def resource_attributes(source: str, process: str) -> dict[str, str]:
+    """Who sends. What the environment says of one of these comes first."""
+    return {
+        "service.name": source,
+        "service.namespace": NAMESPACE,
+        "service.instance.id": process,
+        "service.version": version("haulier"),
+        SOURCE: source,
+    }
 
 
 def is_installed() -> bool:

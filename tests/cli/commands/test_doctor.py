@@ -104,7 +104,8 @@ def test_a_source_that_works_is_found_well(shop: Place, api: SandboxProcess) -> 
     document = said.json
     assert (document["state"], document["exit_code"]) == ("ok", 0)
     assert set(states(said)) == {
-        *("source", "versions", "lake", "disk", "queue", "scope", "runs", "first_page", "filter", "expect", "clock")
+        *("source", "versions", "telemetry", "lake", "disk", "queue", "scope", "runs"),
+        *("first_page", "filter", "expect", "clock"),
     }
     assert "It is complete: 1,000 records." in texts(said, "runs")
     assert "items: The API promises 1,000 records." in texts(said, "expect")

@@ -19,6 +19,7 @@ from haulier.cli.doctor.finding import Finding, failed, worst_of
 from haulier.cli.doctor.machine_checks import find_disk, find_hook, find_versions
 from haulier.cli.doctor.run_checks import find_runs, find_scope, scope_state
 from haulier.cli.doctor.store_checks import find_lake, find_queue
+from haulier.cli.doctor.telemetry_check import find_telemetry
 from haulier.cli.event_loop import run_loop
 from haulier.cli.hints import fill_source
 from haulier.cli.options import json_option, options_of, place_options, source_argument
@@ -78,6 +79,7 @@ async def _find(typed: str, options: Options) -> AsyncIterator[Finding]:
     if app is not None:
         if (hook := find_hook(app)) is not None:
             yield hook
+        yield await find_telemetry(app.name)
         async for finding in _find_around(app, options):
             yield finding
 

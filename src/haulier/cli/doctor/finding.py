@@ -18,8 +18,8 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     """Names and states stay, since ``doctor --json`` prints them."""
 
     check: str
-    """``source``, ``versions``, ``on_close``, ``lake``, ``disk``, ``queue``, ``scope``, ``runs``, ``credentials``,
-    ``first_page``, ``filter``, ``expect`` or ``clock``."""
+    """``source``, ``versions``, ``on_close``, ``telemetry``, ``lake``, ``disk``, ``queue``, ``scope``, ``runs``,
+    ``credentials``, ``first_page``, ``filter``, ``expect`` or ``clock``."""
     subject: str = ""
     """The stream, run or place that it is about."""
     state: FoundState = "ok"
