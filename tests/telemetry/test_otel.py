@@ -2,6 +2,7 @@
 
 import asyncio
 
+import msgspec
 import pytest
 from opentelemetry.metrics import NoOpMeterProvider
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
@@ -9,12 +10,17 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 
+from haulier.api.http.redactor import Redactor
 from haulier.api.wire.request_spans import template_of
+from haulier.items.registry import Registry
+from haulier.queues.envelope import Envelope
 from haulier.telemetry import names
 from haulier.telemetry.losses import Losses
 from haulier.telemetry.messages import MessageSpans
 from haulier.telemetry.otel import OtelTelemetry
 from haulier.telemetry.seam import Attributes, SpanKind
+from haulier.worker.item_span import note_outcome, note_parameters, of_item
+from haulier.worker.outcome import Poison
 
 PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
@@ -55,6 +61,21 @@ def test_g7_whatever_leaves_a_span_fails_it_by_name(kept: Kept, error: BaseExcep
     assert kept.span.attributes[names.ERROR_TYPE] == name
     assert not kept.span.events
     assert "s3cret" not in kept.span.to_json()
+
+
+def test_g7_what_an_item_failed_by_is_told_without_secrets(kept: Kept) -> None:
+    """G7: a processor's own error may repeat them, and so may the item's parameters."""
+    redactor = Redactor()
+    redactor.add("s3cret-value")
+    envelope = Envelope(kind="k", key="k-1", run_id="r", payload=msgspec.Raw(b'{"token": "s3cret-value", "n": 1}'))
+    with kept.telemetry.span("process q", SpanKind.CONSUMER, of_item(envelope, Registry(), 1)) as span:
+        note_parameters(span, envelope, redactor)
+        note_outcome(span, Poison("failed"), ValueError("no luck with s3cret-value"), redactor.redact)
+    found = kept.span.attributes
+    assert found is not None
+    assert (found[names.OUTCOME], found[names.ERROR_TYPE]) == ("poison", "ValueError")
+    assert found[names.ERROR_TEXT] == "no luck with ***"
+    assert found[names.ITEM_PARAMETERS] == '{"token": "***", "n": 1}'
 
 
 def test_the_first_word_for_a_failure_stays(kept: Kept) -> None:
