@@ -53,6 +53,7 @@ USERS = {
     "tests/queues/azure": "an operation of the service has the same name",
     "tests/runs": "runs over the local lake",
     "tests/sources": "items made by what is there",
+    "tests/telemetry": "whole runs over what is there",
     "tests/testing": "takes the sandbox's paths as they are",
     "tests/worker": "workers over the local backends",
 }

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from haulier.telemetry.log_names import ATTRIBUTES
+from haulier.telemetry import names as telemetry_names
 from tests.docs.pages import ROOT, anchors_of, links_of, pages, prose_of
 
 PACKAGE = ROOT / "src/haulier"
@@ -44,7 +44,7 @@ def test_named_modules_exist(page: Path) -> None:
         for name in _FILE.findall(text):
             assert (PACKAGE / name).is_file() or list(PACKAGE.glob(f"*/{name}")), f"{page.name} names {name}"
     for name in _DOTTED.findall(text):
-        assert name in ATTRIBUTES.values() or is_importable(name), f"{page.name} names {name}"
+        assert name in vars(telemetry_names).values() or is_importable(name), f"{page.name} names {name}"
 
 
 def is_importable(name: str) -> bool:

@@ -1,6 +1,6 @@
 """The names of all spans, metrics and attributes: OpenTelemetry's own where it has one, else below ``haulier.``.
 
-Log lines have fields of the same meaning. Tables of the documentation are made from here.
+Log lines have fields of the same meaning. The tables of docs/telemetry.md are made from here.
 """
 
 from __future__ import annotations
@@ -125,7 +125,7 @@ SPANS: Final = (
     SpanRow(ENQUEUE, "internal", "A run was planned and sent: the requests that this took, and each `send`."),
     SpanRow(f"{SEND} QUEUE", "producer", "Items of a plan, of a division or of a redrive were put on the queue."),
     SpanRow(f"{PROCESS} QUEUE", "consumer", "One delivery of one item. Linked to the `send` of its message."),
-    SpanRow("METHOD, such as GET", "client", "One request that left, with its answer."),
+    SpanRow("METHOD", "client", "One request that left, with its answer, by its method: `GET`."),
     SpanRow(PUBLISH, "internal", "The records of an item became one object of the lake."),
     SpanRow(f"{SETTLE} QUEUE", "client", "The end of an item was written down, and its message left the queue."),
     SpanRow(ISOLATE, "internal", "An item that workers had died over ran alone in a process."),
