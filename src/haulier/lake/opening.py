@@ -32,7 +32,7 @@ def require_container(url: str, account: str) -> None:
     from haulier.lake.azure.folder import find_folder
 
     if not url.lower().startswith(("az:", "abfss:")):
-        raise UsageError(f"Workers on several machines need a lake that all of them reach. {rows_remedy()}")
+        raise UsageError(f"A queue on Azure needs a lake there, which all workers reach. {rows_remedy()}")
     find_folder(url, {"AZURE_STORAGE_ACCOUNT": account})
 
 

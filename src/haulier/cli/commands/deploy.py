@@ -23,7 +23,11 @@ from haulier.cli.deploy.kubernetes import LONGEST_NAME as LONGEST_KUBERNETES_NAM
 from haulier.cli.deploy.sizing import WORKERS, WORKERS_BY_DEPTH
 from haulier.cli.options import options_of, place_options, source_argument
 from haulier.cli.output import say, set_up_output
+from haulier.clock import SystemClock
 from haulier.errors import UsageError
+from haulier.lake.opening import open_lake
+from haulier.queues.opening import queue_backend
+from haulier.worker.settings import WorkerSettings
 
 F = TypeVar("F", bound=Callable[..., Any])
 PARTS = ("enqueue", "work")
@@ -126,7 +130,7 @@ def _k8s(
     namespace: str | None,
     **common: Any,
 ) -> int:
-    """Jobs of Kubernetes for SOURCE, CronJobs by --schedule, a ScaledJob of KEDA by --depth. The queue is on Azure.
+    """Jobs of Kubernetes for SOURCE, CronJobs by --schedule, a ScaledJob of KEDA by --by-depth. The queue is on Azure.
 
     haulier deploy k8s shop.toml --image registry.example.com/haulier:1 | kubectl apply -f -
     """
@@ -213,6 +217,8 @@ def _compose(**common: Any) -> int:
             "A queue in memory ends with its process, and here are several. Leave `queue` out of the source, or write "
             '`queue = "sqlite"`.'
         )
+    if queue.startswith("azure-queue:"):
+        azure_places("Docker Compose", queue, lake)
     on_azure = lake.lower().startswith(("az:", "abfss:"))
     platform = ComposePlatform(deployment, queue if queue.startswith("azure-queue:") else "", lake if on_azure else "")
     _print(platform.text(), deployment, {}, app)
@@ -257,7 +263,19 @@ def _deployment(
     )
     if note:
         say(note)
-    return app, deployment, options.queue or app.queue, options.lake or app.lake
+    queue, lake = options.queue or app.queue, options.lake or app.lake
+    _require_places(app, queue, lake)
+    return app, deployment, queue, lake
+
+
+def _require_places(app: App, queue: str, lake: str) -> None:
+    """Raises `UsageError` for places that are none. Those on Azure are looked at by themselves, without its SDK."""
+    if not queue.startswith("azure-queue:"):
+        queue_backend(
+            queue, base=app.base, source=app.name, clock=SystemClock(), lease_seconds=WorkerSettings.lease_seconds
+        )
+    if not lake.lower().startswith(("az:", "abfss:")):
+        open_lake(lake, base=app.base, clock=SystemClock())
 
 
 def _require(option: str, text: str | None, pattern: re.Pattern[str], form: str) -> None:
