@@ -87,6 +87,8 @@ def test_g5_a_run_that_begins_under_a_pause_waits_with_its_first_question(place:
         for words in ([], ["--key", "items_ids-1-401"]):
             tried = place.run("try", *words)
             assert (tried.code, "shop is paused by " in tried.err) == (4, True), tried.err
+        planned = place.run("plan")
+        assert (planned.code, "shop is paused by " in planned.err) == (4, True), planned.err
         time.sleep(1.0)
         process.kill()
         _, err = process.communicate()

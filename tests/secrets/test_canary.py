@@ -125,15 +125,17 @@ def written(folder: Path) -> Iterator[tuple[str, bytes]]:
     [(auth, "refusing") for auth in AUTHS] + [("query", kind) for kind in ("good", "leaving", "missing")],
 )
 def test_no_secret_is_written_or_said(tmp_path: Path, echo: str, auth: str, kind: str) -> None:
-    """Not in lake, queue, logs, errors, poison records, excerpts, nor in what `try`, `status` and `poison show` say."""
+    """Not in lake, queue, logs, errors, poison records, excerpts, nor in what `try`, `plan`, `status` and
+    `poison show` say."""
     source = tmp_path / "canary.toml"
     source.write_text(TOML.format(url=echo, auth=AUTHS[auth].replace("URL", echo), kind=kind))
     script = """
 import sys
 from haulier.cli.main import main
 source, key = sys.argv[1:]
-for words in (["try", source], ["run", source, "--lease", "2"], ["status", source, "--json"], ["verify", source],
-              ["poison", "list", source], ["poison", "show", source, key], ["poison", "show", source, key, "--json"],
+for words in (["try", source], ["plan", source], ["run", source, "--lease", "2"],
+              ["status", source, "--json"], ["verify", source], ["poison", "list", source],
+              ["poison", "show", source, key], ["poison", "show", source, key, "--json"],
               ["latest", source]):
     print(words[:2], main(words), file=sys.stderr)
 """

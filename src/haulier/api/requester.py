@@ -63,6 +63,8 @@ class FirstPage:
     """There are so many or more."""
     extra_requests: int = 0
     """Behind the last record, by which alone the list is known to end."""
+    looks_behind_full_end: bool = False
+    """One more, if the last page is full."""
     is_only: bool = False
     """Lists of this kind have no other page."""
     divide_above: int = 0

@@ -113,6 +113,8 @@ def test_a_plan_is_near_what_a_run_then_takes(
     assert close(plan["stored_bytes"], totals["bytes"])
     if text == TOTALS:
         assert found["low"] == found["high"]
+    if text == WINDOWS:
+        assert planned(place, "--sample", "10")["requests"] == dict.fromkeys(("low", "likely", "high"), requests)
     shop_api.change(error_rate_500=0.05)
     try:
         requests, _ = ran(place, shop_api, "--new")

@@ -20,6 +20,9 @@ def page(**fields: int | bool | None) -> SampledPage:
         (page(records=0), exactly(1), exactly(0)),
         (page(has_more=True), at_least(2), at_least(100)),
         (page(has_more=True, total=950, is_total_exact=True), exactly(10), exactly(950)),
+        (page(has_more=True, total=950, is_total_exact=True, looks_behind_full_end=True), exactly(10), exactly(950)),
+        (page(has_more=True, total=900, is_total_exact=True, looks_behind_full_end=True), exactly(10), exactly(900)),
+        (page(total=100, is_total_exact=True, looks_behind_full_end=True), exactly(2), exactly(100)),
         (page(has_more=True, total=950), at_least(2, 10), at_least(100, 950)),
         (page(has_more=True, total=950, is_total_least=True), at_least(10), at_least(950)),
         (page(has_more=True, extra_requests=2), at_least(4), at_least(100)),
@@ -27,8 +30,17 @@ def page(**fields: int | bool | None) -> SampledPage:
         (page(is_known=False, requests=2), at_least(2), at_least(100)),
     ],
     ids=[
-        *("one page", "empty", "more", "exact total", "estimate", "so many or more"),
-        *("ends by empty pages", "a short page before empty ones", "a processor's own"),
+        *(
+            "one page",
+            "empty",
+            "more",
+            "exact total",
+            "short last page",
+            "full last page",
+            "full only page",
+            "estimate",
+        ),
+        *("so many or more", "ends by empty pages", "a short page before empty ones", "a processor's own"),
     ],
 )
 def test_a_list_is_told_by_its_first_page(first: SampledPage, requests: Uncertain, records: Uncertain) -> None:

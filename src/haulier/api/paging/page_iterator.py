@@ -15,12 +15,13 @@ from haulier.api.http.urls import LinkError
 from haulier.api.paging.capped_total import cap_error, is_cap_like
 from haulier.api.paging.count_check import Probe, check_of
 from haulier.api.paging.cursors import Seek
+from haulier.api.paging.list_end import looks_behind_full_end, requests_past_end
 from haulier.api.paging.list_reader import Listing, ListPage, ListReader
 from haulier.api.paging.loop_guard import LoopGuard, PaginationLoopError
 from haulier.api.paging.neighbours import Neighbours
 from haulier.api.paging.page_size import is_too_large, may_be_past_end
 from haulier.api.paging.paginator import PageRequest, Single, is_counting, kind_of
-from haulier.api.paging.positions import append_end_advice, requests_past_end
+from haulier.api.paging.positions import append_end_advice
 from haulier.api.paging.sign_watch import SignWatch
 from haulier.api.paging.totals import Promise
 from haulier.api.paging.wire_request import wire_request
@@ -97,6 +98,7 @@ class PageIterator:
                 is_total_least=read.is_at_least,
                 is_only=isinstance(self._kind, Single),
                 extra_requests=0 if is_exact else requests_past_end(self._kind),
+                looks_behind_full_end=total is not None and is_exact and looks_behind_full_end(self._kind, total),
                 divide_above=0 if total is None else total.divide_above,
             )
         )

@@ -247,15 +247,6 @@ class PageNumber:
         return answer.number(self.pages) if self.pages else None
 
 
-def requests_past_end(kind: object) -> int:
-    """How many requests behind the last record end a list without a total."""
-    if not isinstance(kind, Offset | PageNumber) or kind.more or kind.done:
-        return 0
-    if isinstance(kind, PageNumber) and (kind.pages or kind.pages_header):
-        return 0
-    return 1 if isinstance(kind, PageNumber) and kind.end_status is not None else kind.empty_pages
-
-
 def append_end_advice(error: ApiError, kind: object) -> None:
     if error.action is not Action.POISON or error.status not in {rule.status for rule in _PAST_THE_END_RULES}:
         return

@@ -13,13 +13,14 @@ def list_requests(page: SampledPage) -> Uncertain:
     if not page.is_known:
         return at_least(max(1, page.requests))
     if page.total is None or not page.has_more or not page.records:
-        tail = page.extra_requests if page.records else 0
+        is_full = 0 < page.records == page.size
+        tail = page.extra_requests + (is_full and page.looks_behind_full_end) if page.records else 0
         return at_least(2 + tail) if _goes_on(page) else exactly(1 + tail)
     pages = math.ceil(page.total / page.records)
     if page.cap and page.total > page.cap:
         return _divided(page, page.total)
     if page.is_total_exact:
-        return exactly(pages + page.extra_requests)
+        return exactly(pages + (page.looks_behind_full_end and page.total % page.records == 0))
     return at_least(pages if page.is_total_least else 2, pages + page.extra_requests)
 
 

@@ -52,6 +52,8 @@ class SampledPage(msgspec.Struct, frozen=True, kw_only=True):
     """The larger of both, above which no page is."""
     extra_requests: int = 0
     """Behind the last record."""
+    looks_behind_full_end: bool = False
+    """One more, if the last page is full."""
     cap: int = 0
     """Items with more records are divided; 0: none is."""
     requests: int = 0
@@ -124,6 +126,7 @@ async def _sample(source: LiveSource, context: Context, item: WorkItem) -> tuple
         size=first.records if first.has_more else asked,
         most=max(first.records, asked),
         extra_requests=first.extra_requests,
+        looks_behind_full_end=first.looks_behind_full_end,
         cap=first.divide_above,
         requests=answers,
         body_bytes=counted.body_bytes - before.body_bytes,
