@@ -28,6 +28,13 @@ step = 250
 TOTALS = ITEMS + 'total = {{ at = "total", is = "exact" }}\nfull.once = {{}}\n'
 PROMISED = ITEMS + 'expect = {{ get = "/count", at = "count" }}\n' + IDS
 NO_TOTALS = ITEMS + IDS
+CAP_RULE = """
+[[api.rules]]
+status = 400
+text = "RESULT_WINDOW_TOO_LARGE"
+action = "split"
+
+"""
 WINDOWS = """
 [streams.events]
 get = "/events"
@@ -140,6 +147,22 @@ def test_children_are_reckoned_with(place: Place) -> None:
         again = planned(place, "--stream", "comments")
         assert close(again["requests"], requests, 0.05)
         assert close(again["items"], totals["done"] + totals["empty"], 0.05)
+
+
+def test_items_that_are_too_large_are_divided(place: Place) -> None:
+    """In thought: by halves, until the API answers one; each that is refused takes a request."""
+    total = 'total = {{ at = "total", is = "exact" }}\n'
+    text = CAP_RULE + ITEMS + total + IDS.replace("step = 250", "step = 1000")
+    with SandboxProcess(SandboxSettings(records=2_000, cap_rows=300)) as api:
+        write(place, api.url, text)
+        plan = planned(place)
+        assert plan["planned"] == 2
+        assert "calls too large, and of a part of it, one of 4" in plan["streams"][0]["by"]
+        requests, totals = ran(place, api)
+        assert plan["requests"]["low"] <= requests
+        assert close(plan["requests"], requests), (plan["requests"], requests)
+        assert close(plan["items"], totals["done"])
+        assert close(plan["records"], totals["records"])
 
 
 def test_a_stream_that_fails_leaves_the_others(place: Place, shop_api: SandboxProcess) -> None:

@@ -25,6 +25,8 @@ from haulier.runs.records import PlannedItem
 from haulier.sources.context import Context
 from haulier.worker.dispatch import page_of
 
+MOST_HALVINGS = 12
+"""An item that the API calls too large is halved so often, until a part of it is answered."""
 SAMPLED_PARENTS = 5
 """Parents of which a page of children is looked at: they differ more than pages of one list."""
 
@@ -73,6 +75,8 @@ class SampledItem:
     """Of an item that is divided: of the list of its parents."""
     ids: int | None = None
     """In its range of IDs."""
+    halvings: int = 0
+    """How often it was divided before it was answered: the page is of one part of 2 to that power."""
     parents: int = 0
     """Of an item that is divided: on that page. Its items have one or several of them each."""
     children: int = 0
@@ -84,13 +88,28 @@ class SampledItem:
 async def sample_item(source: LiveSource, mode: str, moment: datetime, planned: PlannedItem) -> SampledItem:
     """Ask for one page of the item. If that divides the item, for one page each of some of the parts too."""
     ids, item = ids_of(planned), decode_payload(source.app.registry.get(planned.kind), bytes(planned.payload))
-    page, children = await _sample(source, context_of(source, mode, moment), item)
+    page, children, halvings = await _answered(source, mode, moment, item)
     if not children:
-        return SampledItem(page, ids)
+        return SampledItem(page, ids, halvings)
     parents = [part for child in children for part in _parts(source.app, child)]
     chosen = parents[:: max(1, len(parents) // SAMPLED_PARENTS)][:SAMPLED_PARENTS]
     found = [(await _sample(source, context_of(source, mode, moment), part))[0] for part in chosen]
-    return SampledItem(page, ids, len(parents), len(children), tuple(found))
+    return SampledItem(page, ids, halvings, len(parents), len(children), tuple(found))
+
+
+async def _answered(
+    source: LiveSource, mode: str, moment: datetime, item: WorkItem
+) -> tuple[SampledPage, list[WorkItem], int]:
+    """The first page of the item or, where the API refuses it as too large, of a part; and how often it was halved."""
+    for halvings in range(MOST_HALVINGS + 1):
+        try:
+            return *(await _sample(source, context_of(source, mode, moment), item)), halvings
+        except ApiError as error:
+            parts = source.app.divide(item) if error.action is Action.SPLIT else ()
+            if not parts or halvings == MOST_HALVINGS:
+                raise
+            item = parts[0]
+    raise AssertionError("the last try returns or raises")
 
 
 async def _sample(source: LiveSource, context: Context, item: WorkItem) -> tuple[SampledPage, list[WorkItem]]:

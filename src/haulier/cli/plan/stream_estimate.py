@@ -90,7 +90,7 @@ def _by_page(
 ) -> StreamEstimate:
     count, pages, ids = planned.items, [item.page for item in sampled], _ids(planned, sampled)
     is_divided = any(item.children for item in sampled)
-    may_divide = is_divided or any(page.cap for page in pages)
+    may_divide = is_divided or any(item.page.cap or item.halvings for item in sampled)
     items = _scaled(count, [_items(item) for item in sampled]) if may_divide else exactly(count)
     requests = _scaled(count, [_requests(item) for item in sampled])
     records = _scaled(count, [_records(item) for item in sampled])
@@ -98,7 +98,7 @@ def _by_page(
         records = exactly(promised)
     elif ids is not None and not is_divided:
         records = _of_ids(records, ids, pages)
-    if count > len(sampled) and not is_divided:
+    if count > len(sampled) and not is_divided and not any(item.halvings for item in sampled):
         requests = _bounded(requests, count, pages, promised, ids)
     leaf_pages = [page for item in sampled for page in (item.child_pages if item.children else (item.page,))]
     return StreamEstimate(
@@ -155,24 +155,33 @@ def _by_run(
 
 
 def _items(item: SampledItem) -> Uncertain:
-    if not item.children:
-        return leaves(item.page)
-    return _parents(item) * (item.children / item.parents)
+    found = _parents(item) * (item.children / item.parents) if item.children else leaves(item.page)
+    return _of_parts(item, found, 0)
 
 
 def _requests(item: SampledItem) -> Uncertain:
-    own = list_requests(item.page)
-    if not item.children:
-        return own
-    each = _mean([list_requests(page) for page in item.child_pages])
-    return own + _parents(item) * Uncertain(low=1, likely=each.likely, high=None)
+    found = list_requests(item.page)
+    if item.children:
+        each = _mean([list_requests(page) for page in item.child_pages])
+        found += _parents(item) * Uncertain(low=1, likely=each.likely, high=None)
+    return _of_parts(item, found, 1)
 
 
 def _records(item: SampledItem) -> Uncertain:
-    if not item.children:
-        return list_records(item.page)
-    each = _mean([list_records(page) for page in item.child_pages])
-    return _parents(item) * Uncertain(low=0, likely=each.likely, high=None)
+    found = list_records(item.page)
+    if item.children:
+        each = _mean([list_records(page) for page in item.child_pages])
+        found = _parents(item) * Uncertain(low=0, likely=each.likely, high=None)
+    return _of_parts(item, found, 0)
+
+
+def _of_parts(item: SampledItem, found: Uncertain, each: int) -> Uncertain:
+    """For the whole item, of a part of it: every half of a half is taken to be like it. ``each``: what it takes to
+    learn that one is too large."""
+    if not item.halvings:
+        return found
+    parts = 2**item.halvings
+    return at_least(found.low + each * item.halvings, found.likely * parts + each * (parts - 1))
 
 
 def _parents(item: SampledItem) -> Uncertain:
@@ -277,6 +286,8 @@ def _words(sampled: Sequence[SampledItem], count: int) -> str:
         words = f"one page of {'its item' if count == 1 else f'{first.item}, one of {count:,} items'}"
         if first.is_total_exact and first.total is not None:
             words += f", which has {count_of(first.total, 'record')} in all"
+    if sampled[0].halvings:
+        words += f", which the API calls too large, and of a part of it, one of {2 ** sampled[0].halvings:,}"
     if any(item.children for item in sampled):
         words += ", and of an item into which it is divided"
     return words
