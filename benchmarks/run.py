@@ -21,6 +21,7 @@ SHORT = (
     ("many_items.py", "--items", "10000", "--enqueue", "100000"),
     ("closing.py", "--items", "20000"),
     ("status_size.py", "--items", "1000", "20000"),
+    ("dashboard.py", "--items", "1000", "--rounds", "1", "--large", "20000"),
     ("divide.py", "--records", "20000"),
     ("polite.py", "--only", "knee", "--workers", "1"),
 )
@@ -34,6 +35,7 @@ LONG = (
     ("many_items.py", "--items", "20000", "100000", "--enqueue", "1000000"),
     ("closing.py",),
     ("status_size.py",),
+    ("dashboard.py", "--rounds", "4"),
     ("divide.py",),
     ("polite.py",),
     ("flaky.py", "--pages", "1000"),
