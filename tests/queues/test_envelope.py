@@ -236,12 +236,14 @@ def test_a_message_drops_attempts_before_it_outgrows_its_queue() -> None:
     """The largest parameters with the longest names leave less room than eight attempts need."""
     long = "k" + "x" * 119
     raw = b'"' + b"p" * (MAX_PAYLOAD_BYTES - 2) + b'"'
-    found = envelope(raw, kind=long, key=long, run_id=long, source=long)
+    trace = f"00-{'f' * 32}-{'f' * 16}-01"
+    found = envelope(raw, kind=long, key=long, run_id=long, source=long, trace=trace)
     for _ in range(12):
         body = encode(failed(found, "charged", worker="w" * 300))
         assert len(body) <= MAX_BODY_BYTES
         found = decode(body)
     assert bytes(found.payload) == raw
+    assert found.trace == trace
     assert found.failures == 12
     assert 0 < len(found.attempts) < MAX_ATTEMPTS
     assert found.attempts[-1].number == 12

@@ -9,7 +9,10 @@ import pytest
 from haulier.telemetry import names
 from haulier.testing.sandbox import SandboxProcess, SandboxSettings
 from tests.cli.conftest import RECORDS, Place
+from tests.cli.test_azure_start import Cloud, cloud
 from tests.harness.otlp import OtlpReceiver, SeenSpan
+
+__all__ = ["cloud"]
 
 pytestmark = pytest.mark.timeout(120)
 CLIENT, PRODUCER, CONSUMER = 3, 4, 5
@@ -20,10 +23,11 @@ def of_name(spans: list[SeenSpan], name: str) -> list[SeenSpan]:
     return [span for span in spans if span.name == name]
 
 
-def require_linked(spans: list[SeenSpan]) -> None:
+def require_linked(spans: list[SeenSpan], queue: str = "shop") -> None:
     """Each item's span begins a trace of its own, and links to the span under which its message was sent."""
-    sent = {span.place for span in of_name(spans, SEND)}
-    items = of_name(spans, PROCESS)
+    sent = {span.place for span in of_name(spans, f"send {queue}")}
+    items = of_name(spans, f"process {queue}")
+    assert items
     assert len({span.trace_id for span in items}) == len(items)
     for span in items:
         assert span.kind == CONSUMER
@@ -117,3 +121,16 @@ def test_telemetry_that_is_off_sends_nothing(place: Place, receiver: OtlpReceive
         assert "haulier.telemetry" not in process.communicate()[1]
         assert process.returncode == 0
     assert receiver.spans() == []
+
+
+def test_the_link_goes_through_an_azure_queue(cloud: Cloud, receiver: OtlpReceiver) -> None:
+    """Enqueued by one command, worked by another; the names are those of the queue there."""
+    with SandboxProcess(SandboxSettings(records=RECORDS)) as api:
+        cloud.write(api.url)
+        assert cloud.place.run("enqueue").code == 0
+        assert all(str(message["trace"]).startswith("00-") for message in cloud.messages())
+        assert cloud.place.run("work").code == 0
+    items, settle = RECORDS // 200, f"settle {cloud.queue}"
+    spans = receiver.wait(lambda spans: len(of_name(spans, settle)) == items)
+    require_linked(spans, cloud.queue)
+    assert {span.attributes[names.MESSAGING_SYSTEM] for span in of_name(spans, settle)} == {"azure_storage_queue"}

@@ -11,9 +11,6 @@ class Losses:
 
     ended: int = 0
     delivered: int = 0
-    metrics_problem: str = ""
-    problem: str = ""
-    """Why the newest batch, or one before it, was not taken."""
 
     @property
     def lost(self) -> int:
