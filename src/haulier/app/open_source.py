@@ -261,6 +261,7 @@ async def open_live(
     from haulier.api.client import Client
     from haulier.api.http.redactor import Redactor
     from haulier.api.identity.shared_token import TokenFile
+    from haulier.api.scope.gauges import observe_scope
     from haulier.api.scope.scope import Scope
     from haulier.api.wire.aiohttp_transport import AiohttpTransport
     from haulier.app.timed_transport import TimedTransport
@@ -285,6 +286,7 @@ async def open_live(
         )
         stack.callback(lambda: shared.clear() if scope.was_last else None)
         await stack.enter_async_context(scope.joined())
+        observe_scope(source.telemetry, scope)
         timed_transport = TimedTransport(around(transport))
         client = Client(app.api, timed_transport, scope, source.clock, source.rng, redactor, app.rules)
         lifespan = await stack.enter_async_context(app.shared())

@@ -22,7 +22,10 @@ from haulier.cli.progress import ProgressView, Traffic, open_progress
 from haulier.cli.progress_reader import ProgressReader
 from haulier.cli.signals import on_signals
 from haulier.errors import HaulierError
+from haulier.runs.left_items import LeftItems
 from haulier.runs.run import Run
+from haulier.telemetry.names import ITEMS_LEFT
+from haulier.telemetry.seam import NO_ATTRIBUTES
 from haulier.worker.loop import Worker
 from haulier.worker.watch import Watch
 
@@ -163,10 +166,14 @@ async def show_progress(
 ) -> AsyncIterator[None]:
     """Let a view follow a reader, and close both; say an estimate of the cost when there is one."""
 
+    left = LeftItems(source.clock)
+    source.telemetry.observe(ITEMS_LEFT, lambda: [(items, NO_ATTRIBUTES) for items in left.readings])
+
     async def show() -> None:
         # What cannot be read now is shown later; the work itself says what fails.
         with contextlib.suppress(HaulierError):
             if (progress := await reader.read()) is not None:
+                left.note("", progress.missing)
                 row = await source.client.scope.known_row()
                 failures = functools.reduce(Failures.with_more, reader.of_runs(row.failures), NO_FAILURES)
                 held = hold_facts(row.held)

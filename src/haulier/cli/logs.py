@@ -17,6 +17,7 @@ import msgspec
 from haulier.api.scope.current_run import current_run
 from haulier.cli.standard_streams import LOG_VARIABLE
 from haulier.errors import UsageError
+from haulier.telemetry.current_span import current_span
 from haulier.telemetry.log_names import attribute_of
 
 _OWN = frozenset(vars(logging.LogRecord("", 0, "", 0, "", (), None)).keys() | {"message", "asctime", "taskName"})
@@ -34,6 +35,7 @@ class JsonLines(logging.Formatter):
             "logger": record.name,
             "event": record.getMessage(),
         } | {attribute_of(name): value for name, value in fields.items() if value != ""}
+        line |= current_span()
         if record.exc_info:
             line["traceback"] = self.formatException(record.exc_info)
         return _text_of(line)

@@ -79,6 +79,8 @@ class Ledger:
         self._has_plan = False
         self.overlaps: Overlaps = {}
         """What the plan reads once more, as its seal says. Empty before `refresh`."""
+        self.known = Progress()
+        """What `progress` returned last."""
 
     @property
     def scratch(self) -> Scratch:
@@ -121,7 +123,7 @@ class Ledger:
         count = {row[0]: row[1] for row in rows}
         records, size, requests, seconds, squares = next((row[2:] for row in rows if row[0] == "done"), (0, 0, 0, 0, 0))
         mean, spread = _spread(count.get("done", 0), seconds, squares)
-        return Progress(
+        self.known = Progress(
             is_sealed=self._has_plan,
             planned=sum(count.values()),
             split=count.get("split", 0),
@@ -136,6 +138,7 @@ class Ledger:
             mean_seconds=mean,
             spread=spread,
         )
+        return self.known
 
     async def fold_objects(self, streams: Iterable[str]) -> None:
         """List the bronze folders anew. Only a closing may, after its sweep (C1)."""

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-ATTRIBUTES = {
-    "source": "haulier.source",
-    "run_id": "messaging.message.conversation_id",
-    "stream": "haulier.stream",
-    "item_key": "haulier.item.key",
-    "failures": "haulier.item.failures",
-    "error_type": "error.type",
-    "error": "haulier.error.text",
+from typing import Final
+
+from haulier.telemetry import names
+
+LOG_NAMES: Final = {
+    "source": names.SOURCE,
+    "run_id": names.RUN_ID,
+    "stream": names.STREAM,
+    "item_key": names.ITEM_KEY,
+    "failures": names.FAILURES,
+    "error_type": names.ERROR_TYPE,
+    "error": names.ERROR_TEXT,
 }
 
 
 def attribute_of(field: str) -> str:
     """The name of a field of which a span has none is its own."""
-    return ATTRIBUTES.get(field, field)
+    return LOG_NAMES.get(field, field)

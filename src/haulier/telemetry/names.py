@@ -63,7 +63,7 @@ ATTRIBUTES: Final = (
     AttributeRow(RUN_ID, "text", "ID of the run: what belongs together."),
     AttributeRow(MESSAGING_SYSTEM, "text", "Kind of the queue, such as `azure_storage_queue`."),
     AttributeRow(DESTINATION, "text", "Name of the queue; of the source where the queue is a file of its own."),
-    AttributeRow(OPERATION_NAME, "text", "`send`, `process` or `settle`."),
+    AttributeRow(OPERATION_NAME, "text", "`send`, `receive` (metrics alone), `process` or `settle`."),
     AttributeRow(OPERATION_TYPE, "text", "The same, as OpenTelemetry's conventions want it."),
     AttributeRow(BATCH_COUNT, "whole number", "Messages that were sent, or settled, together."),
     AttributeRow(ERROR_TYPE, "text", "Class of the error; of a request the status, or the kind of the fault."),
@@ -110,6 +110,7 @@ ENQUEUE: Final = "enqueue"
 SEND: Final = "send"
 PROCESS: Final = "process"
 SETTLE: Final = "settle"
+RECEIVE: Final = "receive"
 PUBLISH: Final = "publish"
 ISOLATE: Final = "isolate"
 
@@ -130,3 +131,98 @@ SPANS: Final = (
     SpanRow(f"{SETTLE} QUEUE", "client", "The end of an item was written down, and its message left the queue."),
     SpanRow(ISOLATE, "internal", "An item that workers had died over ran alone in a process."),
 )
+
+# -- metrics -----------------------------------------------------------------------------------------------------------
+
+REQUEST_DURATION: Final = "http.client.request.duration"
+PROCESS_DURATION: Final = "messaging.process.duration"
+SENT_MESSAGES: Final = "messaging.client.sent.messages"
+CONSUMED_MESSAGES: Final = "messaging.client.consumed.messages"
+ITEMS: Final = "haulier.items"
+WRITTEN_RECORDS: Final = "haulier.records"
+WRITTEN_BYTES: Final = "haulier.bytes"
+RETRIES: Final = "haulier.retries"
+POISON: Final = "haulier.poison"
+ITEMS_LEFT: Final = "haulier.items.left"
+ITEMS_UNDER_WAY: Final = "haulier.items.under_way"
+IN_FLIGHT: Final = "haulier.requests.in_flight"
+WAITING: Final = "haulier.requests.waiting"
+SHARE: Final = "haulier.requests.share"
+LIMIT: Final = "haulier.requests.limit"
+BREAKER: Final = "haulier.breaker.is_open"
+PAUSE: Final = "haulier.pause.seconds"
+HOLD: Final = "haulier.hold.is_on"
+WORKERS: Final = "haulier.workers"
+
+REQUEST_BOUNDARIES: Final = (
+    *(0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0),
+    *(15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1_800.0),
+)
+"""Those of OpenTelemetry's conventions, which end at 10 s, and on to half an hour. Untold, the SDK takes its own, which
+are for milliseconds: all below 5 s would be alike."""
+PROCESS_BOUNDARIES: Final = (
+    *(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0),
+    *(20.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1_200.0, 1_800.0),
+)
+
+
+@dataclass(frozen=True)
+class MetricRow:
+    """``adds_up``: the sum over all workers means something. If not, each tells the same, and the largest counts."""
+
+    name: str
+    kind: Literal["counter", "histogram", "gauge"]
+    unit: str
+    text: str
+    attributes: tuple[str, ...] = ()
+    adds_up: bool = True
+    boundaries: tuple[float, ...] = ()
+
+
+_OF_ITEM: Final = (STREAM, ITEM_KIND)
+_OF_MESSAGE: Final = (MESSAGING_SYSTEM, DESTINATION, OPERATION_NAME)
+METRICS: Final = (
+    MetricRow(
+        REQUEST_DURATION,
+        "histogram",
+        "s",
+        "Time of each request that left, to the last byte of its answer.",
+        (METHOD, SERVER_ADDRESS, SERVER_PORT, STATUS_CODE, ERROR_TYPE, STREAM, IS_OF_ISSUER),
+        boundaries=REQUEST_BOUNDARIES,
+    ),
+    MetricRow(
+        PROCESS_DURATION,
+        "histogram",
+        "s",
+        "Time of each delivery of an item, until what became of it was written down or was left to the next group.",
+        (*_OF_MESSAGE, *_OF_ITEM, OUTCOME, ERROR_TYPE),
+        boundaries=PROCESS_BOUNDARIES,
+    ),
+    MetricRow(SENT_MESSAGES, "counter", "{message}", "Items that were put on the queue.", _OF_MESSAGE),
+    MetricRow(CONSUMED_MESSAGES, "counter", "{message}", "Deliveries that were taken off it.", _OF_MESSAGE),
+    MetricRow(ITEMS, "counter", "{item}", "Deliveries, by what became of them.", (*_OF_ITEM, OUTCOME, IS_ADOPTED)),
+    MetricRow(WRITTEN_RECORDS, "counter", "{record}", "Records that became visible in the lake.", _OF_ITEM),
+    MetricRow(WRITTEN_BYTES, "counter", "By", "Bytes of these records.", _OF_ITEM),
+    MetricRow(RETRIES, "counter", "{retry}", "Requests that were repeated, and items that come again.", (ERROR_CAUSE,)),
+    MetricRow(POISON, "counter", "{item}", "Items that were poisoned.", (*_OF_ITEM, POISON_REASON, ERROR_TYPE)),
+    MetricRow(
+        ITEMS_LEFT,
+        "gauge",
+        "{item}",
+        "Items of open runs that have not ended: the depth. It is told by who looked at the account of the runs within "
+        "five minutes: `run`, and workers that found nothing to take.",
+        adds_up=False,
+    ),
+    MetricRow(ITEMS_UNDER_WAY, "gauge", "{item}", "Items that a worker has in work."),
+    MetricRow(IN_FLIGHT, "gauge", "{request}", "Requests that a worker has in flight."),
+    MetricRow(WAITING, "gauge", "{request}", "Requests that wait for a free place or for the end of a pause."),
+    MetricRow(SHARE, "gauge", "{request}", "Requests that a worker may have in flight."),
+    MetricRow(
+        LIMIT, "gauge", "{request}", "Requests that all workers may have in flight, as the governor sees it.", (), False
+    ),
+    MetricRow(BREAKER, "gauge", "1", "1 while the API is down for all workers, else 0.", (), False),
+    MetricRow(PAUSE, "gauge", "s", "Time that is left of a pause of all workers.", (), False),
+    MetricRow(HOLD, "gauge", "1", "1 while a person has paused the source, else 0.", (), False),
+    MetricRow(WORKERS, "gauge", "{worker}", "Workers of the source, as they know each other.", (), False),
+)
+METRIC_ROWS: Final = {row.name: row for row in METRICS}

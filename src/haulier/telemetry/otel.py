@@ -26,8 +26,9 @@ from opentelemetry.trace import (
     SpanKind as OtelKind,
 )
 
+from haulier.telemetry.current_span import reset_current_span, set_current_span
 from haulier.telemetry.losses import Losses
-from haulier.telemetry.names import ERROR_TYPE
+from haulier.telemetry.names import ERROR_TYPE, METRIC_ROWS
 from haulier.telemetry.seam import NO_ATTRIBUTES, Attributes, Reading, SpanKind, Value
 
 logger = logging.getLogger("haulier.telemetry")
@@ -51,15 +52,20 @@ class OpenSpan:
     """A span of this task while its block lasts."""
 
     __slots__ = ("_has_failed", "_losses", "_span", "_token")
+    __slots__ = ("_current", "_losses", "_span", "_token")
 
     def __init__(self, span: Span, losses: Losses) -> None:
         self._span = span
         self._losses = losses
         self._token: Token[Context] | None = None
         self._has_failed = False
+        self._current: Token[tuple[int, int] | None] | None = None
 
     def __enter__(self) -> OpenSpan:
         self._token = otel_context.attach(set_span_in_context(self._span))
+        found = self._span.get_span_context()
+        if found.trace_flags.sampled:
+            self._current = set_current_span(found.trace_id, found.span_id)
         return self
 
     def __exit__(
@@ -72,6 +78,8 @@ class OpenSpan:
         self._span.end()
         if self._token is not None:
             otel_context.detach(self._token)
+        if self._current is not None:
+            reset_current_span(self._current)
 
     def set(self, attributes: Attributes) -> None:
         self._span.set_attributes(clean(attributes))
@@ -100,6 +108,7 @@ class OtelTelemetry:
         self._losses = losses
         self._counters: dict[str, Counter] = {}
         self._histograms: dict[str, Histogram] = {}
+        self._readers: dict[str, list[Callable[[], Iterable[Reading]]]] = {}
 
     def span(
         self,
@@ -126,20 +135,36 @@ class OtelTelemetry:
     def add(self, name: str, amount: float, attributes: Attributes = NO_ATTRIBUTES) -> None:
         counter = self._counters.get(name)
         if counter is None:
-            counter = self._counters[name] = self._meter.create_counter(name)
+            counter = self._counters[name] = self._counter(name)
         counter.add(amount, clean(attributes))
 
     def record(self, name: str, value: float, attributes: Attributes = NO_ATTRIBUTES) -> None:
         histogram = self._histograms.get(name)
         if histogram is None:
-            histogram = self._histograms[name] = self._meter.create_histogram(name)
+            histogram = self._histograms[name] = self._histogram(name)
         histogram.record(value, clean(attributes))
 
     def observe(self, name: str, read: Callable[[], Iterable[Reading]]) -> None:
-        def observations(options: CallbackOptions) -> Iterable[Observation]:
-            return [Observation(value, clean(attributes)) for value, attributes in read()]
+        readers = self._readers.setdefault(name, [])
+        readers.append(read)
+        if len(readers) > 1:
+            return
 
-        self._meter.create_observable_gauge(name, [observations])
+        def observations(options: CallbackOptions) -> Iterable[Observation]:
+            return [Observation(value, clean(attributes)) for one in readers for value, attributes in one()]
+
+        row = METRIC_ROWS[name]
+        self._meter.create_observable_gauge(name, [observations], row.unit, row.text)
+
+    def _counter(self, name: str) -> Counter:
+        row = METRIC_ROWS[name]
+        return self._meter.create_counter(name, row.unit, row.text)
+
+    def _histogram(self, name: str) -> Histogram:
+        row = METRIC_ROWS[name]
+        return self._meter.create_histogram(
+            name, row.unit, row.text, explicit_bucket_boundaries_advisory=row.boundaries
+        )
 
 
 def clean(attributes: Attributes) -> dict[str, Value]:

@@ -65,7 +65,8 @@ class Telemetry(Protocol):
         ...
 
     def observe(self, name: str, read: Callable[[], Iterable[Reading]]) -> None:
-        """Read a gauge whenever metrics are sent. ``read`` may be called in another thread."""
+        """Read a gauge whenever metrics are sent. ``read`` is called in another thread and asks nobody. A second one of
+        a name is read as well: of equal attributes the last value counts."""
         ...
 
 

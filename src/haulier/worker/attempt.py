@@ -27,13 +27,14 @@ from haulier.runs.records import Receipt, RequestNote
 from haulier.runs.run import Run
 from haulier.runs.state import RunState
 from haulier.telemetry.names import IS_ADOPTED, PUBLISH, RUN_ID
-from haulier.telemetry.seam import SpanKind, TraceSpan, no_span
+from haulier.telemetry.seam import NO_ATTRIBUTES, Attributes, SpanKind, TraceSpan, no_span
 from haulier.worker.blame import UNKNOWN_SECONDS, decide
 from haulier.worker.crash_guard import produce_alone
 from haulier.worker.dispatch import Produced, Sink, produce, spool_of
 from haulier.worker.division import Cause
 from haulier.worker.first_items import Suspicion
 from haulier.worker.inquiry import Inquiry
+from haulier.worker.item_count import CANCELLED, count_item
 from haulier.worker.item_span import note_cancelled, note_outcome, note_parameters, of_item
 from haulier.worker.keeper import HeldLease
 from haulier.worker.lookup import adopted_receipt, look_up
@@ -121,20 +122,30 @@ class Attempt:
             await self._settler.release(envelope, GIVE_UP_SECONDS)
         else:
             self._deps.require_same_source(run)
-            with self._deps.client.scope.working_for(run.run_id), self._span_of(run, envelope) as span:
+            told = NO_ATTRIBUTES
+            if self._deps.telemetry.is_on:
+                told = of_item(envelope, self._deps.registry, self._held.lease.deliveries)
+            with self._deps.client.scope.working_for(run.run_id), self._span_of(run, envelope, told) as span:
                 try:
                     envelope, outcome, error = await self._outcome_of(run, envelope, span)
-                    note_outcome(span, outcome, error, self._state.redact)
+                    word = note_outcome(span, outcome, error, self._state.redact)
                     self._settler.trace = span.context
                     await self._settler.settle(run, envelope, outcome, error, self._last_request)
+                    count_item(self._deps.messages, told, word, self._seconds, outcome, error)
                 except asyncio.CancelledError:
                     note_cancelled(span)
+                    count_item(self._deps.messages, told, CANCELLED, self._seconds)
                     raise
 
-    def _span_of(self, run: Run, envelope: Envelope) -> contextlib.AbstractContextManager[TraceSpan]:
+    @property
+    def _seconds(self) -> float:
+        return self._deps.clock.monotonic() - self._began_at
+
+    def _span_of(
+        self, run: Run, envelope: Envelope, attributes: Attributes
+    ) -> contextlib.AbstractContextManager[TraceSpan]:
         if not self._deps.telemetry.is_on:
             return no_span()
-        attributes = of_item(envelope, self._deps.registry, self._held.lease.deliveries)
         return self._deps.messages.process(run.run_id, envelope.trace, attributes)
 
     async def _outcome_of(

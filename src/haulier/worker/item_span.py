@@ -13,6 +13,7 @@ from haulier.items.registry import Registry
 from haulier.queues.envelope import Envelope
 from haulier.telemetry import names
 from haulier.telemetry.seam import Attributes, TraceSpan, Value
+from haulier.worker.item_count import CANCELLED
 from haulier.worker.outcome import Done, Empty, GiveUp, Lost, Outcome, Poison, Release, Retry, Split
 
 PARAMETER_CHARACTERS = 1_000
@@ -39,7 +40,8 @@ def note_parameters(span: TraceSpan, envelope: Envelope, redactor: Redactor) -> 
     span.set({names.ITEM_PARAMETERS: redactor.excerpt(bytes(envelope.payload), PARAMETER_CHARACTERS)})
 
 
-def note_outcome(span: TraceSpan, outcome: Outcome, error: Exception | None, redact: Callable[[str], str]) -> None:
+def note_outcome(span: TraceSpan, outcome: Outcome, error: Exception | None, redact: Callable[[str], str]) -> str:
+    """Returns the outcome in a word."""
     found: dict[str, Value] = {}
     match outcome:
         case Done(receipt):
@@ -71,8 +73,9 @@ def note_outcome(span: TraceSpan, outcome: Outcome, error: Exception | None, red
         if isinstance(error, ApiError) and (word := cause_word(error.status, error.fault, error.shape)):
             found[names.ERROR_CAUSE] = word
     span.set(found)
+    return str(found[names.OUTCOME])
 
 
 def note_cancelled(span: TraceSpan) -> None:
     """It was handed back: the worker drains, or its run was closed."""
-    span.set({names.OUTCOME: "cancelled"})
+    span.set({names.OUTCOME: CANCELLED})

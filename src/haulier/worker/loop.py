@@ -16,6 +16,8 @@ from haulier.errors import (
 )
 from haulier.queues.envelope import decode
 from haulier.queues.seam import Lease
+from haulier.telemetry.names import ITEMS_LEFT, ITEMS_UNDER_WAY
+from haulier.telemetry.seam import NO_ATTRIBUTES
 from haulier.worker.attempt import Attempt
 from haulier.worker.batch_settler import BatchSettler
 from haulier.worker.blame import RETRY_CAP_SECONDS
@@ -110,6 +112,8 @@ class Worker:
         """Runs that items were taken of, or that it was started for, and that were not seen closed."""
         self._takes = 0
         self._taken = asyncio.Event()
+        deps.telemetry.observe(ITEMS_UNDER_WAY, lambda: [(self.stats.under_way, NO_ATTRIBUTES)])
+        deps.telemetry.observe(ITEMS_LEFT, lambda: [(left, NO_ATTRIBUTES) for left in watch.left_items.readings])
         self._takes_looked_at: int | None = None
         """``_takes`` when the last look at the runs began: an idle worker leaves only after a look since its last
         item."""
@@ -256,6 +260,7 @@ class Worker:
             return []
         self._queue_patience.note_good()
         self._look_patience.note_good()
+        self._deps.messages.note_taken(len(leases))
         return [self._state.keeper.hold(lease, sent_at) for lease in leases]
 
     def _note_failed(self, error: HaulierError, asked_at: float, patience: QueuePatience) -> None:

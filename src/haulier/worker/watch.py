@@ -15,6 +15,7 @@ from haulier.runs.closing import Closer
 from haulier.runs.concurrency import run_each
 from haulier.runs.expect import is_expect_missing
 from haulier.runs.ledger import Ledger, Progress
+from haulier.runs.left_items import LeftItems
 from haulier.runs.records import VerdictRecord
 from haulier.runs.repair import claim_repair, newest_repair
 from haulier.runs.run import Run, list_runs, load_run
@@ -67,6 +68,7 @@ class Watch:
         self._source = source
         self._only = only
         self._watched: dict[str, _Watched] = {}
+        self.left_items = LeftItems(closer.clock)
         self._runs_read: dict[str, Run] = {}
         self._final: set[str] = set()
         self._mended: dict[str, int] = {}
@@ -171,6 +173,8 @@ class Watch:
         if verdict is not None:
             await self._note_closed(run, verdict)
             return False
+        if watched.ledger.known.is_sealed:
+            self.left_items.note(run.run_id, watched.ledger.known.missing)
         if not watched.has_warned and self._closer.expect is None and await is_expect_missing(self._lake, run):
             watched.has_warned = True
             logger.warning("this run promises a count: closing it needs the API", extra={"run_id": run.run_id})
@@ -238,6 +242,8 @@ class Watch:
     async def _note_closed(self, run: Run, verdict: VerdictRecord) -> None:
         await self._mend_signs_of(run, verdict)
         watched = self._watched.pop(run.run_id, None)
+        if watched is not None:
+            self.left_items.note(run.run_id, 0)
         if watched is not None or self._told.get(run.run_id) != verdict.number:
             await self._closer.tell(run, verdict, was_open=watched is not None)
             self._told[run.run_id] = verdict.number

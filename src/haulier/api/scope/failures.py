@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import msgspec
 
@@ -48,6 +48,8 @@ class FailureNotes:
         self._news: dict[str, Failures] = {}
         self.hidden_until: dict[str, float] = {}
         """By run, what this process noted: the row remembers few runs."""
+        self.on_retry: Callable[[str], None] = lambda word: None
+        """Hears the cause of each retry, in a word or two."""
 
     def note_run(self, run_id: str) -> None:
         """What follows is of this run, but within an item of another. Before the first, nothing is kept."""
@@ -55,6 +57,8 @@ class FailureNotes:
 
     def note(self, cause: str, wall: float, *, is_retried: bool = False, word: str = "") -> None:
         """``cause`` holds no secrets; an empty one is no new cause. ``word`` is the cause in a word or two."""
+        if is_retried:
+            self.on_retry(word or OTHER)
         if run_id := current_run() or self.run_id:
             cause = "".join(
                 sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in " ".join(cause.split())

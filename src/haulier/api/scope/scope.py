@@ -259,6 +259,18 @@ class Scope:
         return 0 if self._is_pause_long or view.is_down or view.spent_limit is not None else self._gate.limit
 
     @property
+    def limit(self) -> int:
+        """How many requests of all members may be in flight, by the row as it was seen last."""
+        row = self._row.known
+        most = self._in_flight if row.limit is None else row.limit.in_flight
+        return most if self._settings.is_fixed else row.governor.cap(most)
+
+    @property
+    def workers(self) -> int:
+        """Members that take items, by the row as it was seen last."""
+        return sum(member.looks for member in self._row.known.members.values())
+
+    @property
     def held(self) -> Hold | None:
         return self._view.held
 

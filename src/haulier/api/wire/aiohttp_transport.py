@@ -72,7 +72,7 @@ class AiohttpTransport:
         self._proxy = None if settings.proxy is None else open_proxy(settings.proxy, redactor)
         exchange: Exchange = self._exchange
         if telemetry.is_on:
-            exchange = RequestSpans(telemetry, redactor, settings.url, self._exchange).send
+            exchange = RequestSpans(telemetry, redactor, settings.url, self._exchange, clock).send
         self._sender = Sender(
             settings,
             exchange,

@@ -10,8 +10,9 @@ from urllib.parse import urlsplit
 from haulier.api.http.redactor import Redactor
 from haulier.api.http.transport import Request, Response, TransportError
 from haulier.api.http.urls import LinkError, origin
+from haulier.clock import Clock
 from haulier.telemetry import names
-from haulier.telemetry.seam import SpanKind, Telemetry, TraceSpan, Value
+from haulier.telemetry.seam import Attributes, SpanKind, Telemetry, TraceSpan, Value
 
 MAX_URL_CHARACTERS = 500
 
@@ -24,62 +25,89 @@ Exchange = Callable[[Request], Awaitable[Response]]
 class RequestSpans:
     """Around an exchange, which may send a request again by itself and says so before."""
 
-    def __init__(self, telemetry: Telemetry, redactor: Redactor, api_url: str, exchange: Exchange) -> None:
+    def __init__(
+        self, telemetry: Telemetry, redactor: Redactor, api_url: str, exchange: Exchange, clock: Clock
+    ) -> None:
         self._telemetry = telemetry
+        self._clock = clock
         self._redactor = redactor
         self._origin = origin(api_url)
         self._exchange = exchange
 
     async def send(self, request: Request) -> Response:
+        few, began_at = self._few_of(request), self._clock.monotonic()
+        ended: dict[str, Value] = {names.ERROR_TYPE: "cancelled"}
+
+        def measure() -> None:
+            nonlocal began_at
+            now = self._clock.monotonic()
+            self._telemetry.record(names.REQUEST_DURATION, now - began_at, {**few, **ended})
+            began_at = now
+
         with contextlib.ExitStack() as stack:
-            span = stack.enter_context(self._open(request))
+            span = stack.enter_context(self._open(request, few))
 
             async def send_again() -> None:
-                nonlocal span
+                nonlocal ended, span
                 await request.before_follow_up()
+                ended = {names.ERROR_TYPE: "connection"}
                 span.fail("connection")
                 stack.close()
-                span = stack.enter_context(self._open(request))
+                measure()
+                span = stack.enter_context(self._open(request, few))
+                ended = {names.ERROR_TYPE: "cancelled"}
 
             try:
                 response = await self._exchange(request.replace(before_follow_up=send_again))
+                span.set(
+                    {
+                        names.STATUS_CODE: response.status,
+                        names.RESPONSE_BYTES: response.wire_bytes,
+                        names.FIRST_BYTE_SECONDS: round(response.first_byte_seconds, 6),
+                    }
+                )
+                ended = {names.STATUS_CODE: response.status}
+                if response.status >= 400:
+                    ended[names.ERROR_TYPE] = str(response.status)
+                    span.fail(str(response.status))
+                return response
             except TransportError as error:
+                ended = {names.ERROR_TYPE: error.kind.value}
                 span.fail(error.kind.value)
                 raise
-            span.set(
-                {
-                    names.STATUS_CODE: response.status,
-                    names.RESPONSE_BYTES: response.wire_bytes,
-                    names.FIRST_BYTE_SECONDS: round(response.first_byte_seconds, 6),
-                }
-            )
-            if response.status >= 400:
-                span.fail(str(response.status))
-            return response
+            finally:
+                measure()
 
-    def _open(self, request: Request) -> contextlib.AbstractContextManager[TraceSpan]:
-        parts, trail = urlsplit(request.url), request.trail
-        attributes: dict[str, Value] = {
+    def _few_of(self, request: Request) -> dict[str, Value]:
+        """What has few values, so that metrics may bear it too."""
+        few: dict[str, Value] = {
             names.METHOD: request.method,
-            names.URL: self._redactor.redact(request.url)[:MAX_URL_CHARACTERS],
-            names.URL_TEMPLATE: template_of(parts.path),
-            names.SERVER_ADDRESS: parts.hostname or "",
+            names.SERVER_ADDRESS: urlsplit(request.url).hostname or "",
         }
         try:
             of_request = origin(request.url)
         except LinkError:
             of_request = None
         if of_request is not None:
-            attributes[names.SERVER_PORT] = of_request[2]
+            few[names.SERVER_PORT] = of_request[2]
         if of_request != self._origin:
-            attributes[names.IS_OF_ISSUER] = True
+            few[names.IS_OF_ISSUER] = True
+        if request.trail is not None and request.trail.stream:
+            few[names.STREAM] = request.trail.stream
+        return few
+
+    def _open(self, request: Request, few: Attributes) -> contextlib.AbstractContextManager[TraceSpan]:
+        trail = request.trail
+        attributes: dict[str, Value] = {
+            **few,
+            names.URL: self._redactor.redact(request.url)[:MAX_URL_CHARACTERS],
+            names.URL_TEMPLATE: template_of(urlsplit(request.url).path),
+        }
         if request.body:
             attributes[names.REQUEST_BYTES] = len(request.body)
         if trail is not None:
             if trail.run_id:
                 attributes[names.RUN_ID] = trail.run_id
-            if trail.stream:
-                attributes[names.STREAM] = trail.stream
             if trail.times_sent:
                 attributes[names.RESEND_COUNT] = trail.times_sent
             attributes[names.WAIT_SECONDS] = round(trail.wait_seconds, 6)

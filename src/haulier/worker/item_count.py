@@ -1,0 +1,35 @@
+"""What is counted of each delivery of an item. No key, window or run is told apart: their number has no limit."""
+
+from __future__ import annotations
+
+from haulier.telemetry import names
+from haulier.telemetry.messages import MessageSpans
+from haulier.telemetry.seam import Attributes, Value
+from haulier.worker.outcome import Done, Outcome, Poison
+
+CANCELLED = "cancelled"
+
+
+def count_item(
+    messages: MessageSpans,
+    of_item: Attributes,
+    word: str,
+    seconds: float,
+    outcome: Outcome | None = None,
+    error: Exception | None = None,
+) -> None:
+    """``of_item`` is what its span says; ``word`` is that of its outcome. Without ``outcome`` it was cancelled."""
+    telemetry = messages.telemetry
+    if not telemetry.is_on:
+        return
+    kind: dict[str, Value] = {names.STREAM: of_item[names.STREAM], names.ITEM_KIND: of_item[names.ITEM_KIND]}
+    failed: dict[str, Value] = {} if error is None else {names.ERROR_TYPE: type(error).__name__}
+    process = messages.attributes(names.PROCESS)
+    telemetry.record(names.PROCESS_DURATION, seconds, {**process, **kind, names.OUTCOME: word, **failed})
+    is_adopted = isinstance(outcome, Done) and outcome.receipt.adopted
+    telemetry.add(names.ITEMS, 1, {**kind, names.OUTCOME: word, names.IS_ADOPTED: is_adopted})
+    if isinstance(outcome, Done) and not is_adopted:
+        telemetry.add(names.WRITTEN_RECORDS, outcome.receipt.records, kind)
+        telemetry.add(names.WRITTEN_BYTES, outcome.receipt.bytes, kind)
+    elif isinstance(outcome, Poison):
+        telemetry.add(names.POISON, 1, {**kind, names.POISON_REASON: outcome.reason, **failed})
