@@ -204,7 +204,9 @@ METRICS: Final = (
     MetricRow(WRITTEN_RECORDS, "counter", "{record}", "Records that became visible in the lake.", _OF_ITEM),
     MetricRow(WRITTEN_BYTES, "counter", "By", "Bytes of these records.", _OF_ITEM),
     MetricRow(RETRIES, "counter", "{retry}", "Requests that were repeated, and items that come again.", (ERROR_CAUSE,)),
-    MetricRow(POISON, "counter", "{item}", "Items that were poisoned.", (*_OF_ITEM, POISON_REASON, ERROR_TYPE)),
+    MetricRow(
+        POISON, "counter", "{item}", "Items that were poisoned.", (*_OF_ITEM, POISON_REASON, ERROR_TYPE, ERROR_CAUSE)
+    ),
     MetricRow(
         ITEMS_LEFT,
         "gauge",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from haulier.api.answers.cause_word import cause_word
+from haulier.api.errors import ApiError
 from haulier.telemetry import names
 from haulier.telemetry.messages import MessageSpans
 from haulier.telemetry.seam import Attributes, Value
@@ -32,4 +34,6 @@ def count_item(
         telemetry.add(names.WRITTEN_RECORDS, outcome.receipt.records, kind)
         telemetry.add(names.WRITTEN_BYTES, outcome.receipt.bytes, kind)
     elif isinstance(outcome, Poison):
+        if isinstance(error, ApiError) and (cause := cause_word(error.status, error.fault, error.shape)):
+            failed[names.ERROR_CAUSE] = cause
         telemetry.add(names.POISON, 1, {**kind, names.POISON_REASON: outcome.reason, **failed})
