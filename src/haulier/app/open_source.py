@@ -281,12 +281,11 @@ async def open_live(
             telemetry=source.telemetry,
         )
         stack.push_async_callback(transport.close)
-        scope = Scope(
-            scope_settings(app, is_fixed=options.is_fixed), source.name, source.rows, source.clock, source.rng
-        )
+        settings = scope_settings(app, is_fixed=options.is_fixed)
+        scope = Scope(settings, source.name, source.rows, source.clock, source.rng)
         stack.callback(lambda: shared.clear() if scope.was_last else None)
         await stack.enter_async_context(scope.joined())
-        observe_scope(source.telemetry, scope)
+        observe_scope(source.telemetry, scope, settings, source.clock)
         timed_transport = TimedTransport(around(transport))
         client = Client(app.api, timed_transport, scope, source.clock, source.rng, redactor, app.rules)
         lifespan = await stack.enter_async_context(app.shared())

@@ -48,7 +48,7 @@ class Scope:
     def __init__(self, settings: ScopeSettings, member: str, rows: Rows, clock: Clock, rng: random.Random) -> None:
         self._settings = settings
         self._member = member
-        self._row = SharedRow(rows, settings.name)
+        self.row = SharedRow(rows, settings.name)
         self._clock = clock
         self._membership = Membership(
             Identity(
@@ -61,7 +61,7 @@ class Scope:
             ),
             is_gone,
         )
-        self._metronome = Metronome(settings.beat_seconds, self._row.operations_per_second, rng)
+        self._metronome = Metronome(settings.beat_seconds, self.row.operations_per_second, rng)
         self._is_next = False
         self._view = ScopeView(
             settings.rates, settings.max_requests, settings.beat_seconds, rng, is_slow=self._metronome.is_slow
@@ -123,7 +123,7 @@ class Scope:
         with contextlib.suppress(UnavailableError, TimeoutError):
             # A file of this machine has a time-out of its own.
             async with asyncio.timeout(LEAVE_SECONDS if self._metronome.is_slow else None):
-                row = await self._row.update(lambda row: after_leave(row, self._member, in_use, unused, failures))
+                row = await self.row.update(lambda row: after_leave(row, self._member, in_use, unused, failures))
                 self.was_last = not row.members
 
     @contextlib.asynccontextmanager
@@ -164,7 +164,7 @@ class Scope:
     async def tell_failures(self) -> None:
         news = self.failures.take()
         with contextlib.suppress(UnavailableError):
-            await self._row.update(lambda row: with_failures(row, news))
+            await self.row.update(lambda row: with_failures(row, news))
 
     async def before_follow_up(self) -> None:
         """Wait, before a redirect or a repeat with new credentials, until each quota has one left. Raises as `slot`
@@ -194,7 +194,7 @@ class Scope:
             mark = self._settings.mark if is_of_credentials else ""
             # All that are in flight are refused within a moment, and each of them comes here.
             slack = REASSERT_SECONDS if self._metronome.is_slow else 0.0
-            row = await self._row.update(
+            row = await self.row.update(
                 lambda row: with_pause(row, wall, seconds, reason, mark, lifted_at=lifted_at, slack_seconds=slack)
             )
             self._view.see(row, self._wall, self._clock.monotonic())
@@ -244,7 +244,7 @@ class Scope:
 
     async def known_row(self) -> ScopeRow:
         """The row as it is; where operations cost, as this member saw it last. Raises what the store raises."""
-        return self._row.known if self._metronome.is_slow else await self._row.read()
+        return self.row.known if self._metronome.is_slow else await self.row.read()
 
     @property
     def share(self) -> int:
@@ -257,18 +257,6 @@ class Scope:
         if view.item_is_probe:
             return min(1, self._gate.limit)
         return 0 if self._is_pause_long or view.is_down or view.spent_limit is not None else self._gate.limit
-
-    @property
-    def limit(self) -> int:
-        """How many requests of all members may be in flight, by the row as it was seen last."""
-        row = self._row.known
-        most = self._in_flight if row.limit is None else row.limit.in_flight
-        return most if self._settings.is_fixed else row.governor.cap(most)
-
-    @property
-    def workers(self) -> int:
-        """Members that take items, by the row as it was seen last."""
-        return sum(member.looks for member in self._row.known.members.values())
 
     @property
     def held(self) -> Hold | None:
@@ -289,7 +277,7 @@ class Scope:
     def hidden_seconds(self, run_id: str) -> float:
         """How long messages of the run may still be hidden because the API asked for a long wait, as far as the row
         tells; negative or 0: they are not."""
-        known = self._row.known.failures.get(run_id, NO_FAILURES).hidden_until
+        known = self.row.known.failures.get(run_id, NO_FAILURES).hidden_until
         hidden_until = max(known, self.failures.hidden_until.get(run_id, 0.0))
         return min(hidden_until - self._wall, DAY_SECONDS)
 
@@ -327,7 +315,7 @@ class Scope:
     @property
     def _wall(self) -> float:
         """By the clock that all members share."""
-        return wall_seconds(self._clock) + self._row.ahead_seconds
+        return wall_seconds(self._clock) + self.row.ahead_seconds
 
     # -- acting --------------------------------------------------------------------------------------------------------
 
@@ -395,7 +383,7 @@ class Scope:
             now, is_curious = self._clock.monotonic(), self._is_next or waits
             # Of a counted limit: who has none asks again, and who does not use its own gives it back.
             is_quota_due = self._view.pacer.is_short if is_busy else self._view.pacer.has_any
-            told = self._row.known.members.get(self._member)
+            told = self.row.known.members.get(self._member)
             is_cap_due = told is not None and told.in_flight != self._in_flight and not self._is_cut_off
             if is_quota_due or is_cap_due or not self._seconds_to_beat:
                 self._beat_now.set()
@@ -416,7 +404,7 @@ class Scope:
 
     async def _read(self) -> ScopeRow:
         asked_at = self._clock.monotonic()
-        row = await self._row.read()
+        row = await self.row.read()
         self._note_row(row, asked_at)
         self._view.see(row, self._wall, self._clock.monotonic())
         return row
@@ -462,7 +450,7 @@ class Scope:
         gate.peak = gate.in_use
         self._limit()
         try:
-            row = await self._row.update(lambda row: after_beat(row, beat))
+            row = await self.row.update(lambda row: after_beat(row, beat))
         except UnavailableError:
             self.failures.give_back(beat.failures)
             raise
