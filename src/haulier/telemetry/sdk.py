@@ -17,11 +17,14 @@ from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
 from opentelemetry.sdk.resources import OTELResourceDetector, Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
-from opentelemetry.trace import NoOpTracerProvider
+from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
+from haulier.clock import Clock
 from haulier.telemetry.collector import CollectorSession, CountingExporter
 from haulier.telemetry.losses import Losses
 from haulier.telemetry.otel import OtelTelemetry
+from haulier.telemetry.sender import LightExporter, sender
+from haulier.telemetry.spans import Tracing
 from haulier.telemetry.variables import Wanted, without_headers
 
 _SDK_LOGGERS = ("opentelemetry.sdk", "opentelemetry.exporter", "opentelemetry.util", "opentelemetry.attributes")
@@ -68,27 +71,26 @@ class Sdk:
         return ""
 
 
-def set_up_sdk(wanted: Wanted, attributes: dict[str, str], version: str) -> Sdk:
+def set_up_sdk(wanted: Wanted, attributes: dict[str, str], version: str, clock: Clock) -> Sdk:
     """Raises what the SDK raises for variables that it does not read."""
     mute()
     resource = resource_of(attributes)
-    losses = Losses()
-    sdk = Sdk(OtelTelemetry(NoOpTracerProvider().get_tracer(""), NoOpMeterProvider().get_meter(""), losses), losses, {})
-    tracer, meter = NoOpTracerProvider().get_tracer(""), NoOpMeterProvider().get_meter("")
+    sdk = Sdk(OtelTelemetry(None, NoOpMeterProvider().get_meter("")), Losses(), {})
+    tracing, meter = None, NoOpMeterProvider().get_meter("")
     if wanted.traces is not None:
         session = sdk.sessions["traces"] = CollectorSession()
         tracers = TracerProvider(resource=resource, shutdown_on_exit=False)
-        exporter = CountingExporter(OTLPSpanExporter(session=session), losses)
-        tracers.add_span_processor(BatchSpanProcessor(exporter))
-        sdk.shut_down.append(tracers.shutdown)
-        tracer = tracers.get_tracer("haulier", version)
+        light = LightExporter(OTLPSpanExporter(session=session), resource, InstrumentationScope("haulier", version))
+        processor = BatchSpanProcessor(CountingExporter(light, sdk.losses))
+        sdk.shut_down.append(processor.shutdown)
+        tracing = Tracing(tracers.sampler, tracers.id_generator, clock, sdk.losses, sender(processor))
     if wanted.metrics is not None:
         session = sdk.sessions["metrics"] = CollectorSession()
         reader = PeriodicExportingMetricReader(OTLPMetricExporter(session=session))
         meters = MeterProvider([reader], resource, shutdown_on_exit=False)
         sdk.shut_down.append(meters.shutdown)
         meter = meters.get_meter("haulier", version)
-    sdk.telemetry = OtelTelemetry(tracer, meter, losses)
+    sdk.telemetry = OtelTelemetry(tracing, meter)
     return sdk
 
 

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from importlib.metadata import version
 from importlib.util import find_spec
 
+from haulier.clock import Clock
 from haulier.telemetry.names import SOURCE
 from haulier.telemetry.seam import NO_TELEMETRY, Telemetry
 from haulier.telemetry.variables import read_variables, without_headers
@@ -23,7 +24,7 @@ logger = logging.getLogger("haulier.telemetry")
 
 @contextlib.asynccontextmanager
 async def open_telemetry(
-    source: str, process: str, *, is_child: bool = False, has_children: bool = False
+    source: str, process: str, clock: Clock, *, is_child: bool = False, has_children: bool = False
 ) -> AsyncIterator[Telemetry]:
     """What is sent bears the name of the source and of the process.
 
@@ -42,7 +43,7 @@ async def open_telemetry(
         from haulier.telemetry.sdk import sdk_words, set_up_sdk
 
         with sdk_words() as words:
-            sdk = set_up_sdk(wanted, resource_attributes(source, process), version("haulier"))
+            sdk = set_up_sdk(wanted, resource_attributes(source, process), version("haulier"), clock)
     except Exception as error:  # noqa: BLE001 - telemetry may not stop the work, whatever its SDK does
         problem = without_headers(f"{type(error).__name__}: {error}")
         logger.log(level, "telemetry is off", extra={"problem": problem})

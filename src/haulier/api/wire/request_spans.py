@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import re
 from collections.abc import Awaitable, Callable
 from urllib.parse import urlsplit
@@ -33,6 +34,7 @@ class RequestSpans:
         self._redactor = redactor
         self._origin = origin(api_url)
         self._exchange = exchange
+        self._place_of = functools.lru_cache(maxsize=64)(self._find_place)
 
     async def send(self, request: Request) -> Response:
         few, began_at = self._few_of(request), self._clock.monotonic()
@@ -80,21 +82,23 @@ class RequestSpans:
 
     def _few_of(self, request: Request) -> dict[str, Value]:
         """What has few values, so that metrics may bear it too."""
-        few: dict[str, Value] = {
-            names.METHOD: request.method,
-            names.SERVER_ADDRESS: urlsplit(request.url).hostname or "",
-        }
-        try:
-            of_request = origin(request.url)
-        except LinkError:
-            of_request = None
-        if of_request is not None:
-            few[names.SERVER_PORT] = of_request[2]
-        if of_request != self._origin:
-            few[names.IS_OF_ISSUER] = True
+        end = request.url.find("/", len("https://"))
+        few = {names.METHOD: request.method, **self._place_of(request.url if end < 0 else request.url[:end])}
         if request.trail is not None and request.trail.stream:
             few[names.STREAM] = request.trail.stream
         return few
+
+    def _find_place(self, url: str) -> Attributes:
+        place: dict[str, Value] = {names.SERVER_ADDRESS: urlsplit(url).hostname or ""}
+        try:
+            found = origin(url)
+        except LinkError:
+            found = None
+        if found is not None:
+            place[names.SERVER_PORT] = found[2]
+        if found != self._origin:
+            place[names.IS_OF_ISSUER] = True
+        return place
 
     def _open(self, request: Request, few: Attributes) -> contextlib.AbstractContextManager[TraceSpan]:
         trail = request.trail
