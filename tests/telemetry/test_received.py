@@ -8,11 +8,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import duckdb
 import pytest
 
 from haulier.telemetry import names
 from haulier.testing.sandbox import SandboxProcess, SandboxSettings
 from tests.cli.conftest import Place
+from tests.docs.pages import blocks_of
+from tests.docs.telemetry_tables import PAGE
 from tests.harness.tap import Tap, open_tap
 
 BAD_ID = 700
@@ -94,3 +97,25 @@ def test_each_process_tells_what_it_knows_of_the_api(seen: Seen, name: str) -> N
         assert set(values) <= set(range(1, 9))
     elif name != names.WORKERS:
         assert set(values) == {0.0}
+
+
+def test_the_questions_of_the_page_are_answered(seen: Seen, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each query of docs/telemetry.md, on what this run sent."""
+    monkeypatch.chdir(seen.tap.file.parent)
+    view, *queries = [block.text for block in blocks_of(PAGE) if block.language == "sql"]
+    with duckdb.connect() as database:
+        database.execute(view)
+        run = {"run": seen.document["run_id"]}
+        slow, failed, took, all_of_it = [
+            database.execute(query, run if "$run" in query else None).fetchall() for query in queries
+        ]
+    by_path = {path: (count, failures) for _, path, count, _, _, _, failures in slow}
+    assert sum(count for count, _ in by_path.values()) == seen.requests
+    assert by_path["/items"][1] > by_path["/count"][1] == 0
+    (poisoned,) = [row for row in failed if row[1] == "poison"]
+    assert (poisoned[0], poisoned[2:4]) == (f"items_ids-{BAD_ID}-{BAD_ID + 1}", ("ApiError", "status 422"))
+    assert "status 422" in poisoned[5]
+    (run_id, deliveries, seconds, slowest, _, records) = took[0]
+    assert (len(took), run_id, records) == (1, seen.document["run_id"], 999)
+    assert (deliveries, seconds >= slowest > 0) == (seen.tap.total(names.ITEMS), True)
+    assert len(all_of_it) == len(seen.tap.spans)
