@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from haulier.clock import SystemClock
+from haulier.telemetry.names import RETRIES
 from haulier.telemetry.seam import SpanKind, Telemetry
 from haulier.telemetry.set_up import CLOSE_SECONDS, open_telemetry
 from haulier.testing.sandbox import SandboxProcess, SandboxSettings
@@ -28,7 +30,7 @@ def record(telemetry: Telemetry, spans: int = 3) -> None:
     for _ in range(spans):
         with telemetry.span("process q", SpanKind.CONSUMER, is_root=True):
             pass
-    telemetry.add("haulier.test", 1)
+    telemetry.add(RETRIES, 1)
 
 
 def said(caplog: pytest.LogCaptureFixture) -> list[logging.LogRecord]:
@@ -44,7 +46,7 @@ async def test_no_collector_delays_the_exit(caplog: pytest.LogCaptureFixture, mo
         for kind in BAD:
             port = await servers.enter_async_context(collector(kind))
             monkeypatch.setenv(ENDPOINT, f"http://user:pass-word@127.0.0.1:{port}/{kind}")
-            opened.append(open_telemetry(kind, f"{kind}-1"))
+            opened.append(open_telemetry(kind, f"{kind}-1", SystemClock()))
             record(await opened[-1].__aenter__())
         began_at = time.monotonic()
         await asyncio.gather(*(one.__aexit__(None, None, None) for one in opened))
@@ -64,7 +66,7 @@ async def test_a_burst_holds_nobody_up(caplog: pytest.LogCaptureFixture, monkeyp
     """A queue that is full drops spans, and their number is said once."""
     async with collector("silent") as port:
         monkeypatch.setenv(ENDPOINT, f"http://127.0.0.1:{port}")
-        async with open_telemetry("shop", "shop-1") as telemetry:
+        async with open_telemetry("shop", "shop-1", SystemClock()) as telemetry:
             began_at = time.monotonic()
             record(telemetry, BURST)
             assert time.monotonic() - began_at < BURST * 0.0005
@@ -96,7 +98,7 @@ async def test_a_bad_variable_is_said_in_one_line(
     async with collector("garbage") as port:
         for name, value in ({ENDPOINT: f"http://127.0.0.1:{port}"} | variables).items():
             monkeypatch.setenv(name, value)
-        async with open_telemetry("shop", "shop-1") as telemetry:
+        async with open_telemetry("shop", "shop-1", SystemClock()) as telemetry:
             record(telemetry)
     (line,) = said(caplog)
     assert line.message.startswith(event)
@@ -118,7 +120,7 @@ async def test_it_is_off_where_nobody_asked_for_it(
 ) -> None:
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
-    async with open_telemetry("shop", "shop-1") as telemetry:
+    async with open_telemetry("shop", "shop-1", SystemClock()) as telemetry:
         assert not telemetry.is_on
     assert not caplog.records
 

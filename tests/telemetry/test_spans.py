@@ -13,7 +13,7 @@ from opentelemetry.sdk.trace.sampling import ParentBased, Sampler, StaticSampler
 
 from haulier.telemetry.current_span import current_span
 from haulier.telemetry.losses import Losses
-from haulier.telemetry.names import ERROR_TYPE
+from haulier.telemetry.names import ERROR_TYPE, RUN_ID
 from haulier.telemetry.seam import SpanKind
 from haulier.telemetry.span_bytes import EndedSpan
 from haulier.telemetry.spans import OpenSpan, Tracing
@@ -60,6 +60,13 @@ def test_a_span_stands_below_the_one_that_is_open_in_its_task() -> None:
     assert len({found[name].trace_id for name in ("a", "b", "around")}) == 3
     assert found["a"].ended_at_nanoseconds - found["a"].started_at_nanoseconds >= 1_500_000_000
     assert (current_span(), kept.losses.ended) == ({}, 5)
+
+
+def test_what_stands_below_a_span_is_of_its_run() -> None:
+    kept = Kept()
+    with kept.tracing.span("process q", SpanKind.CONSUMER, {RUN_ID: "full-1"}, "", "", is_root=True), kept.open("GET"):
+        pass
+    assert [span.attributes for span in kept.spans] == [{RUN_ID: "full-1"}] * 2
 
 
 def test_log_lines_are_told_which_span_is_open() -> None:

@@ -216,9 +216,7 @@ async def open_source(
     async with contextlib.AsyncExitStack() as stack:
         telemetry = NO_TELEMETRY
         if tells:  # The last to be closed: until then something may happen.
-            opened = open_telemetry(
-                app.name, name, clock, is_child=options.is_child, has_children=options.has_children
-            )
+            opened = open_telemetry(app.name, name, clock, is_child=options.is_child, has_children=options.has_children)
             telemetry = await stack.enter_async_context(opened)
         stack.push_async_callback(lake.close)
         if writes:

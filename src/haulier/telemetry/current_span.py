@@ -11,6 +11,8 @@ class SpanIds(NamedTuple):
     span_id: int
     is_sampled: bool
     """If not, nothing of its trace is recorded."""
+    run_id: str = ""
+    """What is opened below it is of the same run, where it does not say so itself."""
 
 
 CURRENT: ContextVar[SpanIds | None] = ContextVar("haulier_span", default=None)

@@ -6,7 +6,7 @@ from typing import Final
 
 from haulier.telemetry import names
 
-LOG_NAMES: Final = {
+ATTRIBUTES: Final = {
     "source": names.SOURCE,
     "run_id": names.RUN_ID,
     "stream": names.STREAM,
@@ -19,4 +19,4 @@ LOG_NAMES: Final = {
 
 def attribute_of(field: str) -> str:
     """The name of a field of which a span has none is its own."""
-    return LOG_NAMES.get(field, field)
+    return ATTRIBUTES.get(field, field)

@@ -21,7 +21,7 @@ from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, set_s
 from haulier.clock import Clock, wall_seconds
 from haulier.telemetry.current_span import CURRENT, SpanIds
 from haulier.telemetry.losses import Losses
-from haulier.telemetry.names import ERROR_TYPE
+from haulier.telemetry.names import ERROR_TYPE, RUN_ID
 from haulier.telemetry.seam import Attributes, SpanKind, Value
 from haulier.telemetry.sender import SAMPLED
 from haulier.telemetry.span_bytes import EndedSpan
@@ -50,11 +50,14 @@ class Tracing:
             is_sampled = decision is Decision.RECORD_AND_SAMPLE
         else:
             trace_id, is_sampled = above.trace_id, above.is_sampled
-        ids = SpanIds(trace_id, self.ids.generate_span_id(), is_sampled)
+        own = dict(attributes)
+        if above is not None and above.run_id:
+            own.setdefault(RUN_ID, above.run_id)
+        ids = SpanIds(trace_id, self.ids.generate_span_id(), is_sampled, str(own.get(RUN_ID, "")))
         if not is_sampled:
             return NotRecorded(ids)
         linked = ids_of(link) if link else None
-        return OpenSpan(self, name, kind, dict(attributes), ids, above, bool(parent), linked)
+        return OpenSpan(self, name, kind, own, ids, above, bool(parent), linked)
 
 
 class OpenSpan:
