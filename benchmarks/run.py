@@ -23,6 +23,7 @@ SHORT = (
     ("status_size.py", "--items", "1000", "20000"),
     ("dashboard.py", "--items", "1000", "--rounds", "1", "--large", "20000"),
     ("divide.py", "--records", "20000"),
+    ("telemetry.py", "--items", "1000", "--rounds", "2"),
     ("polite.py", "--only", "knee", "--workers", "1"),
 )
 LONG = (
@@ -37,6 +38,7 @@ LONG = (
     ("status_size.py",),
     ("dashboard.py", "--rounds", "4"),
     ("divide.py",),
+    ("telemetry.py",),
     ("polite.py",),
     ("flaky.py", "--pages", "1000"),
     ("outage.py",),

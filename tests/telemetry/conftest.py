@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import Place
+from tests.cli.conftest import Place, api, shop
 from tests.harness.otlp import OtlpReceiver, receive
+
+__all__ = ["api", "shop"]
 
 
 @pytest.fixture
