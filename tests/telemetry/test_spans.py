@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import random
 
-import pytest
 from opentelemetry import trace
 from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 from opentelemetry.sdk.trace.sampling import Decision as SamplerDecision
@@ -13,7 +12,7 @@ from opentelemetry.sdk.trace.sampling import ParentBased, Sampler, StaticSampler
 
 from haulier.telemetry.current_span import current_span
 from haulier.telemetry.losses import Losses
-from haulier.telemetry.names import ERROR_TYPE, RUN_ID
+from haulier.telemetry.names import RUN_ID
 from haulier.telemetry.seam import SpanKind
 from haulier.telemetry.span_bytes import EndedSpan
 from haulier.telemetry.spans import OpenSpan, Tracing
@@ -99,20 +98,6 @@ def test_a_context_that_travelled_is_linked_or_gone_on_with() -> None:
     assert (processed.link, processed.trace_id != sent.trace_id) == ((sent.trace_id, sent.span_id), True)
     assert (settled.trace_id, settled.parent_id, settled.has_remote_parent) == (sent.trace_id, sent.span_id, True)
     assert unlinked.link is None
-
-
-@pytest.mark.parametrize(
-    ("error", "name"),
-    [(ValueError("secret"), "ValueError"), (ExceptionGroup("g", [KeyError("secret")]), "KeyError"),
-     (asyncio.CancelledError(), "CancelledError")],
-)  # fmt: skip
-def test_what_leaves_a_span_fails_it(error: BaseException, name: str) -> None:
-    """A cancellation too, which the SDK would leave without a sign; and G7: without the text."""
-    kept = Kept()
-    with pytest.raises(type(error)), kept.open("a"):
-        raise error
-    (span,) = kept.spans
-    assert (span.is_failed, span.attributes) == (True, {ERROR_TYPE: name})
 
 
 def test_what_is_left_out_is_left_out_with_all_below_it() -> None:
