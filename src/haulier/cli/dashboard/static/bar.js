@@ -13,7 +13,7 @@ const PARTS = [
   ["damaged", "damaged"],
   ["poisoned", "poisoned"],
   ["working", "with workers"],
-  ["waiting", "waiting"],
+  ["waiting", "not worked yet"],
 ];
 
 export function makeBar() {

@@ -6,9 +6,9 @@ import { countOf, number, OPEN_STATES, rate, span, timeText } from "./words.js";
 
 const LOOK_SECONDS = 10;
 const HEIGHT = 84;
-const LEFT = 46;
+const LEFT = 52;
 const RIGHT = 8;
-const TOP = 6;
+const TOP = 12;
 const LEAST_WIDTH = 240;
 const TABLE_HEADINGS = [
   "From",
@@ -78,11 +78,13 @@ export function makePlot(runId, page) {
     point();
   };
 
-  stage.addEventListener("pointermove", (event) => {
+  const pointAt = (event) => {
     const box = stage.getBoundingClientRect();
     const part = (event.clientX - box.left - LEFT) / Math.max(1, box.width - LEFT - RIGHT);
     if (line) choose(Math.floor(part * line.buckets.length));
-  });
+  };
+  stage.addEventListener("pointermove", pointAt);
+  stage.addEventListener("pointerdown", pointAt);
   stage.addEventListener("pointerleave", () => choose(null));
   stage.addEventListener("keydown", (event) => {
     if (!line) return;
@@ -120,7 +122,7 @@ export function makePlot(runId, page) {
       if (line && chosen !== null) chosen = Math.min(chosen, line.buckets.length - 1);
       setShown(drawing, line !== null);
       setShown(nothing, line === null);
-      setText(nothing, "It is drawn once items have ended.");
+      setText(nothing, isOpen ? "It is drawn once items have ended." : "No item of it has ended.");
       draw();
       fillTable();
     } catch (error) {
@@ -204,7 +206,7 @@ function makePanel(series) {
         series.name === "records"
           ? line.buckets
               .map((bucket, place) =>
-                bucket.poisoned ? cross((scale(place) + scale(place + 1)) / 2, TOP + 4) : "",
+                bucket.poisoned ? cross((scale(place) + scale(place + 1)) / 2, TOP - 6) : "",
               )
               .join("")
           : "",

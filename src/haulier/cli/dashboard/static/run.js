@@ -183,7 +183,7 @@ function tileFacts(status, isOpen) {
       pace ? `in the last ${span(pace.over_seconds)}` : "not known yet",
     ],
     inFlight: isOpen &&
-      api && [
+      api?.workers > 0 && [
         "Requests in flight",
         `${number(api.in_flight)} of ${number(api.may_be_in_flight)}`,
         `${countOf(api.workers, "worker")}${bears}${limit}`,
@@ -195,7 +195,7 @@ function tileFacts(status, isOpen) {
         `half of them; 95 of 100 within ${span(latency.p95_seconds)}`,
       ],
     requests: ["Requests", number(status.requests), "for what is in the lake"],
-    queue: isOpen && queue && ["Queue", number(queue.unsettled), queueWords(queue)],
+    queue: isOpen && queue && ["Queue, of all runs", number(queue.unsettled), queueWords(queue)],
     retries: [
       "Tried again",
       number(status.retries),
