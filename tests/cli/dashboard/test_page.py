@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,10 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from haulier.testing.sandbox import SandboxProcess, SandboxSettings
+from tests.cli.conftest import Place
 from tests.cli.dashboard.browser import start_browser, visit
 from tests.cli.dashboard.rig import dashboard
+from tests.cli.history import History
 
 SOURCE = """
 from collections.abc import AsyncIterator
@@ -326,11 +329,14 @@ def hide(page: Page, is_hidden: bool) -> None:
     )
 
 
-def test_a_token_is_typed_once(browser: Browser, tmp_path: Path) -> None:
+def test_a_token_is_typed_once_and_old_runs_are_a_click_away(browser: Browser, place: Place) -> None:
     """The form takes the token; from then on the browser is known, with no token in its address."""
-    source, token = write_source(tmp_path, "http://127.0.0.1:9"), "a-token-of-a-test"
+    token = "a-token-of-a-test"
+    history = History(place)
+    with ThreadPoolExecutor() as beside:  # The browser's own event loop runs in this thread.
+        beside.submit(lambda: [history.claim("full") for _ in range(23)]).result()
     with (
-        dashboard(source, env={"HAULIER_DASHBOARD_TOKEN": token}) as served,
+        dashboard(place.toml, env={"HAULIER_DASHBOARD_TOKEN": token}) as served,
         visit(browser, served.url) as seen,
     ):
         page = seen.page
@@ -339,7 +345,10 @@ def test_a_token_is_typed_once(browser: Browser, tmp_path: Path) -> None:
         expect(page.get_by_text("That is not the token.")).to_be_visible()
         page.get_by_label("Token").fill(token)
         page.keyboard.press("Enter")
-        expect(page.get_by_text("This source has no run in the lake yet.")).to_be_visible()
+        expect(page.locator("tbody tr")).to_have_count(20)
         assert page.url == f"{served.url}/"
         page.reload()
-        expect(page.get_by_role("heading", level=1)).to_have_text("Runs")
+        expect(page.locator("tbody tr")).to_have_count(20)
+        page.get_by_role("button", name="Show older runs too").click()
+        expect(page.locator("tbody tr")).to_have_count(23)
+        expect(page.get_by_role("button", name="Show older runs too")).to_be_hidden()

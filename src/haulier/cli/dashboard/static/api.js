@@ -51,7 +51,7 @@ async function getJson(path, query = {}, signal = undefined) {
 
 export const api = {
   source: (signal) => getJson(pathOf("source"), {}, signal),
-  runs: (signal) => getJson(pathOf("runs"), {}, signal),
+  runs: (query, signal) => getJson(pathOf("runs"), query, signal),
   status: (run, signal) => getJson(pathOf("runs", run), {}, signal),
   timeline: (run, signal) => getJson(pathOf("runs", run, "timeline"), {}, signal),
   poison: (run, query, signal) => getJson(pathOf("runs", run, "poison"), query, signal),
@@ -66,7 +66,8 @@ export const api = {
 
 /**
  * Follows a run. The server sends a document when something changed, and signs of life between. A connection that broke,
- * or fell silent, is made again; a tab that nobody sees has none, since a browser has but six to one server.
+ * or fell silent, is made again; a tab that nobody sees has none, since a browser has but six to one server. An
+ * EventSource would tell no status, and give up at one.
  */
 export class Feed {
   constructor(run, { onDocument, onProblem, onConnection }) {

@@ -146,7 +146,7 @@ class Page {
     setShown(this.notice, true);
   }
 
-  /** Look now, and again and again while the view is shown and the tab is seen. Return what ends it. */
+  /** Look again and again while the view is shown and the tab is seen. ``stop`` ends it, ``now`` looks at once. */
   repeat(look) {
     let ends = new AbortController();
     let timer = null;
@@ -171,11 +171,12 @@ class Page {
     };
     document.addEventListener("visibilitychange", onVisibility);
     turn();
-    return () => {
+    const stop = () => {
       document.removeEventListener("visibilitychange", onVisibility);
       clearTimeout(timer);
       ends.abort();
     };
+    return { stop, now: onVisibility };
   }
 }
 

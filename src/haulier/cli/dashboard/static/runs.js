@@ -4,6 +4,9 @@ import { api } from "./api.js";
 import { link, make, makeTable, setProse, setRows, setShown, setText } from "./dom.js";
 import { countOf, number, OPEN_STATES, size, span, stateChip, time } from "./words.js";
 
+const SHOWN_RUNS = 20;
+/** The server tells no more at once; `haulier runs --last` does. */
+const MOST_RUNS = 200;
 const HEADINGS = ["Run", "State", "Started", "#Took", "#Items", "#Records", "#Size", "#Requests", "#Poisoned"];
 
 export function showRuns(main, page) {
@@ -11,13 +14,16 @@ export function showRuns(main, page) {
   table.node.classList.add("cards");
   const empty = make("p", { class: "empty" });
   const source = make("p", { class: "quiet" });
-  main.append(make("h1", { tabindex: "-1" }, "Runs"), source, table.node, empty);
+  const older = make("button", { type: "button" }, "Show older runs too");
+  let shown = SHOWN_RUNS;
+  main.append(make("h1", { tabindex: "-1" }, "Runs"), source, table.node, empty, older);
+  setShown(older, false);
   setShown(table.node, false);
   setShown(empty, false);
   page.setTitle("Runs");
 
-  return page.repeat(async (signal) => {
-    const { runs } = await api.runs(signal);
+  const looks = page.repeat(async (signal) => {
+    const { runs } = await api.runs({ last: shown }, signal);
     setShown(table.node, runs.length > 0);
     setShown(empty, !runs.length);
     setProse(
@@ -26,7 +32,13 @@ export function showRuns(main, page) {
     );
     setText(source, runs.length ? summary(runs) : "");
     setRows(table, runs.map(row));
+    setShown(older, runs.length === shown && shown < MOST_RUNS);
   });
+  older.addEventListener("click", () => {
+    shown = MOST_RUNS;
+    looks.now();
+  });
+  return looks.stop;
 }
 
 function summary(runs) {
