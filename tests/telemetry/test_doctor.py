@@ -69,7 +69,10 @@ async def test_what_is_not_sent_is_said(
 
 
 async def test_the_extra_is_named_where_it_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(set_up, "find_spec", lambda name: None)
+    def missing(name: str) -> None:
+        raise ModuleNotFoundError(name)  # As where another package has brought the API without the SDK.
+
+    monkeypatch.setattr(set_up, "find_spec", missing)
     assert "install haulier with its extra 'otel', and set" in (await find_telemetry("shop")).text
     monkeypatch.setenv(ENDPOINT, "http://127.0.0.1:9")
     found = await find_telemetry("shop")

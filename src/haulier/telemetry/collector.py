@@ -35,6 +35,8 @@ class CollectorSession(requests.Session):
         super().__init__()
         self.trouble: Trouble | None = None
         """Of the newest request."""
+        self.last_trouble: Trouble | None = None
+        """Of the newest one that had any."""
         self.is_closing = False
         self._was_told = not tells
         self._lock = threading.Lock()
@@ -57,7 +59,7 @@ class CollectorSession(requests.Session):
         return response
 
     def _note(self, trouble: Trouble) -> None:
-        self.trouble = trouble
+        self.trouble = self.last_trouble = trouble
         with self._lock:
             is_first, self._was_told = not self._was_told, True
         if is_first:

@@ -65,10 +65,10 @@ class Sdk:
     @property
     def problem(self) -> str:
         """Why something was not taken, in words; empty where all was."""
-        for session in self.sessions.values():
-            if session.trouble is not None:
-                return session.trouble.text
-        return ""
+        found = [session.trouble for session in self.sessions.values()]
+        if self.losses.lost:
+            found += [session.last_trouble for session in self.sessions.values()]
+        return next((trouble.text for trouble in found if trouble is not None), "")
 
 
 def set_up_sdk(wanted: Wanted, attributes: dict[str, str], version: str, clock: Clock) -> Sdk:

@@ -79,5 +79,10 @@ def resource_attributes(source: str, process: str) -> dict[str, str]:
 
 
 def is_installed() -> bool:
-    """Whether the extra `otel` is."""
-    return find_spec("opentelemetry") is not None and find_spec("opentelemetry.exporter.otlp.proto.http") is not None
+    """Whether the extra `otel` is: another package may have brought OpenTelemetry's API alone."""
+    try:
+        return all(
+            find_spec(name) is not None for name in ("opentelemetry.sdk", "opentelemetry.exporter.otlp.proto.http")
+        )
+    except ModuleNotFoundError:
+        return False
