@@ -2,8 +2,8 @@
 #
 #     docker build --tag haulier .
 #
-# Packages come from the index that the builder finds. Which one serves them does not matter: requirements.lock has the
-# hash of each. A private index is a secret of the build, and stays in no layer (docs/containers.md#a-private-index).
+# Packages come from Python's own index, or from another: --build-arg INDEX=URL. Which one serves them does not matter:
+# requirements.lock has the hash of each. Nothing here needs BuildKit, which not every builder of a cloud has.
 
 # That on which all tests were run.
 ARG PYTHON_VERSION=3.11
@@ -11,19 +11,19 @@ ARG PYTHON_VERSION=3.11
 FROM python:${PYTHON_VERSION}-slim AS builder
 # Those of pyproject.toml: azure (queue and lake), otel (traces and metrics), fast (uvloop); dashboard, if it is to serve one.
 ARG EXTRAS="azure otel fast"
+ARG INDEX=""
 ENV UV_COMPILE_BYTECODE=1 UV_LINK_MODE=copy UV_PYTHON_DOWNLOADS=never
 WORKDIR /build
 # What changes seldom first: a new version of the sources leaves these layers as they are.
 COPY requirements.lock pyproject.toml ./
-RUN --mount=type=secret,id=index,env=PIP_INDEX_URL \
-    python -m venv /build/tools \
+RUN python -m venv /build/tools \
     && awk '/^uv==/ { on = 1 } on { print } on && !/\\$/ { exit }' requirements.lock > /build/uv.txt \
     && /build/tools/bin/python -m pip --quiet --disable-pip-version-check install --require-hashes --no-deps \
-        --requirement /build/uv.txt
-RUN --mount=type=secret,id=index,env=UV_DEFAULT_INDEX \
-    python -m venv --without-pip /opt/haulier \
+        ${INDEX:+--index-url "$INDEX"} --requirement /build/uv.txt
+RUN python -m venv --without-pip /opt/haulier \
     && /build/tools/bin/uv pip install --quiet --python /opt/haulier/bin/python --require-hashes --only-binary :all: \
-        --requirement pyproject.toml $(printf -- '--extra %s ' $EXTRAS) --constraint requirements.lock
+        ${INDEX:+--default-index "$INDEX"} --requirement pyproject.toml \
+        $(printf -- '--extra %s ' $EXTRAS) --constraint requirements.lock
 COPY LICENSE ./
 COPY src ./src
 # uv is the build backend too: nothing is fetched for it.

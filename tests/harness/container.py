@@ -108,7 +108,9 @@ class Container:
 
     def zombies(self) -> list[int]:
         """Children that have ended and that nobody has asked for."""
-        return [child for child in _children(self.pid) if _state(child) == "Z"]
+        outer = self.process.pid
+        programs = _children(outer) if self.is_namespaced else [outer]
+        return [child for program in programs for child in _children(program) if _state(child) == "Z"]
 
 
 def own_namespace() -> tuple[str, ...]:

@@ -8,6 +8,7 @@ import signal
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -76,6 +77,7 @@ def engine(built: tuple[Image, Mapping[str, str]], api: SandboxProcess, tmp_path
     engine = Engine(image, {**environ, **more}, tmp_path)
     with engine.all_ended():
         yield engine
+    assert {path.name for path in image.path(".").iterdir()} <= {"shop.toml", "slow.py", "began"}, "it wrote there"
     assert list(spools.iterdir()) == [], "a container left something behind"
 
 
@@ -125,17 +127,20 @@ def test_what_the_steps_cannot_be_is_an_error(tmp_path: Path, line: str, says: s
 def test_a_container_needs_nothing_but_its_variables(engine: Engine, azurite: Azurite) -> None:
     """Unprivileged and PID 1, without a home, a terminal, an input or a known time zone: it plans, works, closes and
     tells. Its memory stays far below that of the smallest container."""
-    environ = stores(azurite)
+    environ = {**stores(azurite), "HAULIER_ON_CLOSE": "true"}
     code, out, said = engine.run("enqueue", "--json", environ=environ)
     assert (code, json.loads(out)["items"]) == (0, 5), said
     worker = engine.start(environ=environ)
-    statuses = ""
+    statuses, zombies = "", Counter[int]()
     while worker.is_running:
         statuses += _status_of(worker)
+        zombies.update(worker.zombies())
         time.sleep(0.05)
     assert worker.wait(1) == 0, worker.said()
     peak_kilobytes = max(map(int, re.findall(r"^VmHWM:\s+(\d+) kB", statuses, re.MULTILINE)))
     assert peak_kilobytes < 256 * 1024
+    assert all(seen < 10 for seen in zombies.values()), "a child has ended, and nobody asks for its end"
+    assert "on_close was called" in worker.said()
     if worker.is_namespaced:
         assert "\nUid:\t65532\t65532\t65532\t65532\n" in statuses
         assert set(re.findall(r"^NSpid:\t\d+\t(\d+)$", statuses, re.MULTILINE)) == {"1"}
