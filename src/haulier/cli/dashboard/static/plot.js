@@ -20,18 +20,25 @@ const TABLE_HEADINGS = [
 ];
 
 const SERIES = [
-  { name: "records", title: "Records a second", of: (bucket, step) => bucket.records / step, text: rate },
-  { name: "items", title: "Items at once", of: (bucket) => bucket.under_way, text: rate },
+  {
+    name: "records",
+    title: "Records a second",
+    words: "records a second",
+    of: (bucket, step) => bucket.records / step,
+    text: rate,
+  },
+  { name: "items", title: "Items at once", words: "items at once", of: (bucket) => bucket.under_way, text: rate },
   {
     name: "seconds",
     title: "Seconds an item",
+    words: "an item",
     of: (bucket) => (bucket.items ? bucket.item_seconds / bucket.items : null),
     text: (value) => (value === null ? "–" : span(value)),
   },
 ];
 
 export function makePlot(runId, page) {
-  const readout = make("output", { class: "readout" });
+  const readout = make("p", { class: "readout" });
   const panels = SERIES.map(makePanel);
   const stage = make(
     "div",
@@ -262,9 +269,7 @@ function summary(line) {
 
 function bucketWords(line, place) {
   const bucket = line.buckets[place];
-  const values = SERIES.map(
-    (series) => `${series.text(series.of(bucket, line.step))} ${series.title.toLowerCase()}`,
-  );
+  const values = SERIES.map((series) => `${series.text(series.of(bucket, line.step))} ${series.words}`);
   const poison = bucket.poisoned ? [`${number(bucket.poisoned)} poisoned`] : [];
   return `${shortTime(line, place)} to ${shortTime(line, place + 1)}: ${[...values, ...poison].join(", ")}.`;
 }
