@@ -50,7 +50,7 @@ function partsOf(record, page, decide) {
     make("p", { class: "lead" }, make("code", { class: "said" }, `${record.error_class}: ${record.error}`)),
   ];
   if (!isPoisoned) parts.push(make("p", {}, make("strong", {}, fateWords(record, last))));
-  else parts.push(remedyLine(page, record.reason));
+  else parts.push(remedyLine(page, record.reason, record.key));
   if (isPoisoned && DECIDED_STATES.includes(record.state)) {
     parts.push(make("p", { class: "buttons" }, buttons(decide, { keys: [record.key] }, record.key, "this item")));
   }
@@ -91,6 +91,7 @@ function factList(record) {
 
 function storyTable(story) {
   const table = makeTable("What happened to the item, oldest first", ["At", "What", "By"]);
+  table.node.classList.add("cards");
   setRows(
     table,
     story.map((event) => [time(event.at), eventWords(event), event.by || "–"]),

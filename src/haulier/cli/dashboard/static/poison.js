@@ -163,8 +163,10 @@ function nameOf({ reason, status, error_class: error }) {
 }
 
 /** What a person does about poison of that reason. It comes in a moment, or never. */
-export function remedyLine(page, reason) {
+export function remedyLine(page, reason, key = "KEY") {
   const node = make("p");
-  page.remedyOf(reason).then((text) => text && node.append(make("strong", {}, "What to do: "), ...prose(text)));
+  page.remedyOf(reason).then((text) => {
+    if (text) node.append(make("strong", {}, "What to do: "), ...prose(text.replace(/\bKEY\b/g, key)));
+  });
   return node;
 }
