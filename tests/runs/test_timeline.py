@@ -135,6 +135,7 @@ async def test_an_open_run_and_what_its_closing_keeps(place: Place, process: Pro
     assert at_seconds(opened, "records") == {10: 3, 50: 1, 60: 1}
     assert at_seconds(opened, "requests") == {10: 1, 20: 1, 50: 1, 60: 1}
     assert at_seconds(opened, "item_seconds") == {10: 5.0, 20: 5.0, 50: 5.0, 60: 5.0}
+    assert at_seconds(opened, "measured") == {10: 1, 20: 1, 50: 1, 60: 1}, "what is poisoned has no time"
     busy = [*range(5, 10), *range(15, 20), *range(45, 50), *range(55, 60)]
     assert at_seconds(opened, "under_way") == dict.fromkeys(busy, 1.0)
     verdict = await process.closer.close(run)

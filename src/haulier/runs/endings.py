@@ -46,12 +46,12 @@ _ENDED = "max(0.0, min(ended, :last))"
 _TIMED = f"""
 CREATE TABLE timed AS
 SELECT {_ENDED} AS ended, max(0.0, {_ENDED} - seconds) AS began, seconds, records, bytes, requests, 1.0 AS items,
-    0.0 AS poison
+    0.0 AS poison, NOT adopted AS is_measured
 FROM item WHERE state = 'done' AND ended IS NOT NULL
 UNION ALL
 SELECT {_ENDED}, max(0.0, {_ENDED} - seconds), seconds, 0, 0, requests,
     CASE WHEN number > 0 THEN :poison_weight ELSE :empty_weight END,
-    CASE WHEN number > 0 THEN :poison_weight ELSE 0.0 END
+    CASE WHEN number > 0 THEN :poison_weight ELSE 0.0 END, number = 0
 FROM ending
 WHERE lot < CASE WHEN number > 0 THEN :poison_lots ELSE :empty_lots END AND ended IS NOT NULL
 """
@@ -73,7 +73,7 @@ UNION ALL SELECT CAST(max(ended) AS INTEGER), :last FROM timed
 
 _BY_BUCKET = """
 SELECT CAST(ended AS INTEGER) / :step, sum(items), sum(poison), sum(items * records), sum(items * bytes),
-    sum(items * requests), sum(items * seconds)
+    sum(items * requests), sum(items * seconds), sum(items * is_measured)
 FROM timed GROUP BY 1
 """
 
@@ -117,6 +117,7 @@ class Bucket:
     bytes: float = 0.0
     requests: float = 0.0
     item_seconds: float = 0.0
+    measured: float = 0.0
     busy_seconds: float = 0.0
     """Seconds of all items that were under way during the step, whenever they ended."""
 

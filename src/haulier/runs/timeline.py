@@ -39,7 +39,9 @@ class Timeline(Record, frozen=True, kw_only=True, omit_defaults=False):
     requests: tuple[int, ...] = ()
     """Of the attempts that ended items well."""
     item_seconds: tuple[float, ...] = ()
-    """How long those items took, added up: by ``items`` it is the time of one."""
+    """How long items took, added up: by ``measured`` it is the time of one."""
+    measured: tuple[int, ...] = ()
+    """Items whose time is known: neither poisoned, nor found in the lake by a closing."""
     under_way: tuple[float, ...] = ()
     """Items under way during the step, on average, however late they ended."""
     untimed: int = 0
@@ -89,6 +91,7 @@ async def _fold(lake: Lake, run: Run, ledger: Ledger, last: datetime, *, is_open
         bytes=tuple(round(bucket.bytes) for bucket in buckets),
         requests=tuple(round(bucket.requests) for bucket in buckets),
         item_seconds=tuple(round(bucket.item_seconds, 1) for bucket in buckets),
+        measured=tuple(round(bucket.measured) for bucket in buckets),
         under_way=tuple(round(bucket.busy_seconds / axis.step_seconds, 2) for bucket in buckets),
         untimed=endings.untimed,
         sampled=round(endings.sampled, 2),

@@ -32,7 +32,7 @@ const SERIES = [
     name: "seconds",
     title: "Seconds an item",
     words: "an item",
-    of: (bucket) => (bucket.items ? bucket.item_seconds / bucket.items : null),
+    of: (bucket) => (bucket.measured ? bucket.item_seconds / bucket.measured : null),
     text: (value) => (value === null ? "–" : span(value)),
   },
 ];
@@ -292,6 +292,8 @@ function lineOf({ began_at: began, step_seconds: step, at, untimed, sampled, ...
     poisoned: lists.poison[place],
     records: lists.records[place],
     item_seconds: lists.item_seconds[place],
+    // Runs that an older version closed do not tell it.
+    measured: lists.measured[place] ?? lists.items[place] - lists.poison[place],
     under_way: lists.under_way[place],
   }));
   const breaks = at.flatMap((seconds, place) => (place && seconds - at[place - 1] > step ? [place] : []));
