@@ -15,10 +15,12 @@ from haulier.runs.newest_runs import newest_claimed
 from haulier.runs.records import VerdictRecord
 from haulier.runs.removal import removed_streams
 from haulier.runs.run import Run
-from haulier.runs.state import RunState, run_state
+from haulier.runs.state import FINAL_VERDICTS, RunState, run_state
 
 MOST_LEDGERS = 4
 """Open runs that are remembered between two looks: each takes a scratch file, and up to 16 MB of memory."""
+MOST_VERDICTS = 600
+"""Final ones that are remembered: those of the lists of all three modes."""
 
 
 class RunFigures(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,6 +72,7 @@ class PastRunsReader:
         self._clock = clock
         self._source = source
         self._ledgers: dict[str, Ledger] = {}
+        self._final: dict[str, tuple[RunState, VerdictRecord | None]] = {}
 
     async def look(self, mode: str | None, most: int) -> list[PastRun]:
         """That which was claimed last comes first; an open run is counted as far as it has come."""
@@ -77,6 +80,8 @@ class PastRunsReader:
         states = dict(await run_each(self._state, runs, self._lake.capabilities.in_flight))
         for run_id in [run_id for run_id in self._ledgers if run_id in states and states[run_id][0].is_closed]:
             self._ledgers.pop(run_id).close()
+        while len(self._final) > MOST_VERDICTS:
+            self._final.pop(next(iter(self._final)))
         return [await self._past_run(run, *states[run.run_id]) for run in runs]
 
     def close(self) -> None:
@@ -85,7 +90,10 @@ class PastRunsReader:
         self._ledgers.clear()
 
     async def _state(self, run: Run) -> tuple[str, tuple[RunState, VerdictRecord | None]]:
-        return run.run_id, await run_state(self._lake, run.paths)
+        state, verdict = self._final.get(run.run_id) or await run_state(self._lake, run.paths)
+        if state.value in FINAL_VERDICTS:
+            self._final[run.run_id] = state, verdict
+        return run.run_id, (state, verdict)
 
     async def _past_run(self, run: Run, state: RunState, verdict: VerdictRecord | None) -> PastRun:
         is_counted = verdict is not None and state in (RunState.COMPLETE, RunState.PARTIAL)
