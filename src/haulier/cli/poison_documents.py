@@ -13,8 +13,8 @@ from haulier.cli.api_state import read_api_state
 from haulier.cli.command_lines import run_command
 from haulier.cli.poison_view import group_facts
 from haulier.lake.seam import Lake
+from haulier.runs.poison.previewed import Numbered
 from haulier.runs.poison.records import PoisonGroup, PoisonGroups, read_several
-from haulier.runs.poison.selection import Numbered
 from haulier.runs.poison.story import PoisonStory
 from haulier.runs.run import Run
 from haulier.runs.state import RunState

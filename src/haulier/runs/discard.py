@@ -10,7 +10,8 @@ from haulier.runs import ledger_schema as table
 from haulier.runs.closing import Closer
 from haulier.runs.concurrency import run_each
 from haulier.runs.ledger import Ledger
-from haulier.runs.poison.selection import ALL_POISON, Numbered, PoisonSelection
+from haulier.runs.poison.previewed import Numbered
+from haulier.runs.poison.selection import ALL_POISON, PoisonSelection
 from haulier.runs.records import DiscardRecord, encode_record
 from haulier.runs.reopen import Decision, refuse_final, reopen, require_open_or_partial, standing_verdict
 from haulier.runs.run import Run

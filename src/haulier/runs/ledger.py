@@ -167,6 +167,9 @@ class Ledger:
     async def with_objects(self, keys: Sequence[str]) -> list[str]:
         return await self._scratch.do(table.with_objects, keys) if keys else []
 
+    async def state_of(self, key: str) -> str | None:
+        return await self._scratch.do(table.read_state, key)
+
     async def planned(self, key: str) -> PlannedItem | None:
         return await self._scratch.do(table.read_planned, key)
 

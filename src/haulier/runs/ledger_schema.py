@@ -252,6 +252,11 @@ def read_planned(connection: apsw.Connection, key: str) -> PlannedItem | None:
     return None if row is None else item_of_row(row)
 
 
+def read_state(connection: apsw.Connection, key: str) -> str | None:
+    found = connection.execute("SELECT state FROM item WHERE key = ?", (key,)).get
+    return None if found is None else str(found)
+
+
 def count_rows(connection: apsw.Connection, where: str) -> int:
     (found,) = connection.execute(f"SELECT count(*) FROM item WHERE {where}").fetchall()[0]
     return int(str(found))

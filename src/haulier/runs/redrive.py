@@ -10,7 +10,8 @@ from haulier.runs.closing import Closer
 from haulier.runs.concurrency import run_each
 from haulier.runs.ledger import Ledger
 from haulier.runs.lost_queue import require_queue_of
-from haulier.runs.poison.selection import ALL_POISON, Numbered, PoisonSelection
+from haulier.runs.poison.previewed import Numbered
+from haulier.runs.poison.selection import ALL_POISON, PoisonSelection
 from haulier.runs.records import RedriveRecord, encode_record
 from haulier.runs.reopen import UNEXPLAINED, Decision, refuse_final, reopen, require_open_or_partial, standing_verdict
 from haulier.runs.run import Run
@@ -54,8 +55,9 @@ class Redriver:
             ledger.close()
 
     async def _chosen(self, run: Run, ledger: Ledger, selection: PoisonSelection) -> AsyncIterator[list[Numbered]]:
-        await selection.require_poisoned(ledger, run, self._redrivable, "redriven")
-        async for items in ledger.items(self._redrivable, "poison"):
+        where = table.REDRIVEN if selection.is_redriven else self._redrivable
+        await selection.require_poisoned(ledger, run, where, "redriven")
+        async for items in ledger.items(where, "poison"):
             if chosen := await selection.pick(self.closer.lake, run.paths, items):
                 yield chosen
 

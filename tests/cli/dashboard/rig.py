@@ -101,6 +101,11 @@ class Visitor:
         async with self.http.post(f"{self.url}{path}", json=body, headers=sent) as answer:
             return answer.status, json.loads(await answer.read())
 
+    async def confirm(self, path: str, body: dict[str, object]) -> tuple[int, Any]:
+        """Both clicks: what would be done, and that."""
+        code, shown = await self.click(path, body | {"dry_run": True})
+        return (code, shown) if code != 200 else await self.click(path, body | {"preview": shown["preview"]})
+
 
 @contextlib.asynccontextmanager
 async def visitor(url: str) -> AsyncIterator[Visitor]:

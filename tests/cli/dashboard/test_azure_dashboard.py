@@ -59,7 +59,7 @@ async def test_a_run_on_azure_is_seen_and_written_off(
                 await poison_all(place.toml)
                 path = f"/api/runs/{run_id}/discard"
                 group = {"reason": "failed", "status": 500, "error_class": "ApiError"}
-                code, done = await seen.click(path, {"group": group, "why": "a test"})
+                code, done = await seen.confirm(path, {"group": group, "why": "a test"})
                 assert (code, done["state"], done["discarded"]) == (200, "complete", ITEMS), done
                 async with asyncio.timeout(4):
                     assert (await until(events, "complete"))["discarded"] == ITEMS

@@ -41,11 +41,12 @@ async def test_the_page_has_the_documents_of_the_commands(made: Path, numbers: P
             page = await seen.document(f"{poison}?reason=poison&status=&error_class=ApiError")
             assert (page["items"], page["poisoned"], page["groups"]) == ([], 0, [])
             shown = await seen.document(f"/api/runs/{run_id}/poison/number-2")
-            assert shown == typed(numbers, "poison show", "number-2", "--json").json
+            told = typed(numbers, "poison show", "number-2", "--json").json
+            assert shown == told | {"item_state": None, "parameters": '{"n":2}'}
             assert sorted(numbers.folder.rglob("*")) == before
 
             for path, status, said in (
-                ("/api/runs/full-20260101T000000Z", 404, "has no run 'full-20260101T000000Z'"),
+                ("/api/runs/full-20260101T000000Z", 404, "has no run 'full-20260101T000000Z' in this lake."),
                 ("/api/runs/..%2F..%2Fsecret", 404, "Not Found"),
                 (f"/api/runs/{run_id}/poison/number-1", 404, "has no poisoned item 'number-1'"),
                 ("/api/runs?last=0", 400, "expected a whole number from 1 to 200, found '0'"),
@@ -75,31 +76,71 @@ async def test_a_redrive_is_clicked_and_seen_to_its_end(poisoned: tuple[Place, D
                 body = {"group": group | {"status": other}, "dry_run": True}
                 assert (await seen.click(path, body))[1]["would_be_redriven"] == items
 
-            code, done = await seen.click(path, {"keys": ["number-2"], "why": "mended"})
+            poison = f"/api/runs/{run_id}/poison"
+            assert (await seen.document(poison))["redriven"] == 0
+            code, done = await seen.confirm(path, {"keys": ["number-2"], "why": "mended"})
             assert (code, done["state"], done["redriven"]) == (200, "open", 1)
             assert done["said"].startswith(f"1 item of run {run_id} is on the queue again. No worker is running.")
             assert f"haulier run {numbers.toml}" in done["said"]
             assert (await until(events, "open"))["missing"] == 1
+            assert (await seen.document(poison))["redriven"] == 1
+            assert (await seen.document(f"{poison}/number-2"))["item_state"] == "missing"
             (numbers.folder / "mended").touch()
             working = await asyncio.to_thread(numbers.start, "work")
             closed = await until(events, "partial")
             assert (closed["poisoned"], closed["done"]) == (1, 4)
             assert working.wait(30) == 0
             working.communicate()
+            found = await seen.document(poison)
+            assert (found["redriven"], found["poisoned"]) == (0, 1), "nothing of it is left"
+            assert (await seen.document(f"{poison}/number-2"))["item_state"] == "done"
 
             path = f"/api/runs/{run_id}/discard"
-            code, refused = await seen.click(path, {"all": True})
+            code, refused = await seen.confirm(path, {"all": True})
             assert (code, refused["state"]) == (409, "refused")
             assert "A discard needs a reason" in refused["error"]
-            code, done = await seen.click(path, {"reason": "poison", "why": "not wanted"})
+            code, done = await seen.confirm(path, {"reason": "poison", "why": "not wanted"})
             assert (code, done["state"], done["discarded"]) == (200, "complete", 1), done
             assert (await until(events, "complete"))["discarded"] == 1
 
-        code, refused = await seen.click(f"/api/runs/{run_id}/redrive", {"all": True})
+        code, refused = await seen.confirm(f"/api/runs/{run_id}/redrive", {"all": True})
         assert (code, refused["state"]) == (409, "refused")
         assert "is complete, which is final" in refused["error"]
     story = typed(numbers, "poison show", "number-2", "--run", run_id, "--json").json["story"]
     assert [one["reason"] for one in story if one["event"] == "redrive"] == ["mended"]
+
+
+async def test_a_click_takes_just_what_was_shown(poisoned: tuple[Place, Dashboard, str]) -> None:
+    """Where some of it has changed since, nothing is done. What was poisoned since is left alone, be it of the same
+    group, or the same item once more."""
+    numbers, served, run_id = poisoned
+    account = numbers.lake / f"_haulier/numbers/runs/{run_id}"
+    path = f"/api/runs/{run_id}/discard"
+    wanted = {"group": {"reason": "poison", "status": 404, "error_class": "ApiError"}, "why": "not wanted"}
+    async with visitor(served.url) as seen:
+        await seen.open()
+        code, refused = await seen.click(path, wanted)
+        assert (code, refused["error"][:23]) == (400, 'Ask with "dry_run": tru')
+        _, shown = await seen.click(path, wanted | {"dry_run": True})
+        assert shown["would_be_discarded"] == 2
+        for other in ({"all": True, "why": "x"}, wanted | {"preview": "0" * 64}):
+            code, refused = await seen.click(path, {"preview": shown["preview"]} | other)
+            assert (code, "look again" in refused["error"]) == (409, True), refused
+
+        assert typed(numbers, "poison redrive", "number-2").code == 0
+        code, refused = await seen.click(path, wanted | {"preview": shown["preview"]})
+        assert (code, refused["state"]) == (409, "refused")
+        assert f"1 of 2 items of run {run_id} has changed since they were counted." in refused["error"]
+        _, shown = await seen.click(path, wanted | {"dry_run": True})
+        assert shown["would_be_discarded"] == 1
+        again = (account / "poison/number-2/1.json").read_text().replace('"number":1', '"number":2')
+        (account / "poison/number-2/2.json").write_text(again)
+        _, more = await seen.click(path, wanted | {"dry_run": True})
+        assert more["would_be_discarded"] == 2
+        code, done = await seen.click(path, wanted | {"preview": shown["preview"]})
+        assert (code, done["discarded"]) == (200, 1), done
+        assert [each.parent.name for each in account.glob("discards/*/*")] == ["number-4"]
+        assert (await seen.document(f"/api/runs/{run_id}/poison"))["groups"][0]["key"] == "number-2"
 
 
 NEVER_MEANT = [
@@ -108,7 +149,7 @@ NEVER_MEANT = [
     ({"all": 1}, 400, "is not understood: Expected `bool`, got `int`"),
     ({"everything": True}, 400, "unknown field `everything`"),
     ({"reason": "boredom"}, 409, "There is no reason 'boredom' of poison."),
-    ({"keys": ["number-1"]}, 409, "Not poisoned in run"),
+    ({"keys": ["number-1"], "dry_run": True}, 409, "Not poisoned in run"),
     ({"keys": ["x" * 1_000_001]}, 413, "longer than 1,000,000 bytes"),
 ]
 
@@ -133,7 +174,10 @@ async def test_g7_only_its_own_page_clicks_and_only_what_can_be_meant(poisoned: 
             assert said in found["error"]
         code, found = await seen.get("/api/runs", Host="evil.example:8321")
         assert code == 403, found
-        async with seen.http.get(served.url) as answer:
+        for site, status in (("cross-site", 403), ("same-site", 403), ("same-origin", 200), ("none", 200)):
+            assert (await seen.get(f"/api/runs/{run_id}", **{"Sec-Fetch-Site": site}))[0] == status, site
+        async with seen.http.get(served.url, headers={"Sec-Fetch-Site": "cross-site"}) as answer:
+            assert answer.status == 200, "a link may lead here"
             assert answer.headers["content-security-policy"].startswith("default-src 'self';")
             assert answer.headers["x-content-type-options"] == "nosniff"
             assert answer.headers["x-frame-options"] == "DENY"
@@ -143,7 +187,7 @@ async def test_g7_only_its_own_page_clicks_and_only_what_can_be_meant(poisoned: 
             code, found = await seen.click(path, wrong)
             assert (code, found["state"]) == (status, "refused"), found
             assert said in found["error"]
-        for name in ("localhost", "LOCALHOST:9000", "[::1]:1"):
+        for name in ("localhost", "LOCALHOST:9000", "[::1]:1", "127.0.0.2:80"):
             assert (await seen.get("/api/runs", Host=name))[0] == 200, "as through a tunnel"
     assert typed(place, "status", "--json").json["poisoned"] == 2
 
@@ -179,6 +223,18 @@ async def test_g7_a_dashboard_for_others_asks_for_its_token(shop: Place) -> None
         code, err = served.end(signal.SIGTERM)
         assert code == 0
         assert served.token not in err
+
+
+async def test_g7_a_name_is_listened_to_with_a_token_alone(shop: Place) -> None:
+    """Today it is this machine's; whose it is tomorrow, nobody knows. Its own addresses need none."""
+    with dashboard(shop.toml, "--host", "127.0.0.2") as served:
+        assert served.token == ""
+        async with visitor(served.url) as seen:
+            assert (await seen.get("/api/source"))[0] == 200
+    with dashboard(shop.toml, "--host", "127.1") as served:
+        assert served.token
+        async with visitor(f"http://127.0.0.1:{served.url.rpartition(':')[2]}") as seen:
+            assert (await seen.get("/api/source"))[0] == 401
 
 
 def test_a_missing_extra_is_named(shop: Place) -> None:
@@ -218,7 +274,7 @@ async def test_ctrl_c_ends_it_at_once_with_ten_tabs(poisoned: tuple[Place, Dashb
         for events in tabs:
             await until(events, "partial")
         await seen.open()
-        assert (await seen.click(f"/api/runs/{run_id}/redrive", {"all": True}))[0] == 200
+        assert (await seen.confirm(f"/api/runs/{run_id}/redrive", {"all": True}))[0] == 200
         told = [await until(events, "open") for events in tabs]
         assert all(document == told[0] for document in told), "of the same moment, too"
         async with asyncio.timeout(2):

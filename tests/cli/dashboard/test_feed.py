@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import shutil
 from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,14 @@ from starlette.exceptions import HTTPException
 from haulier.app.open_source import Options, open_source
 from haulier.app.source_loader import load_app
 from haulier.cli.dashboard.feed import MOST_TABS, RunFeeds
+from haulier.cli.dashboard.run_list import RunList
 from haulier.cli.dashboard.views import RunViews
 from haulier.errors import LakeUnavailableError
+from haulier.runs.past_runs import PastRunsReader
+from haulier.runs.state import RunState
 from tests.cli.conftest import Place
 from tests.cli.dashboard.conftest import put_run
+from tests.cli.dashboard.rig import typed
 
 
 async def test_a_look_that_fails_is_told_and_made_again(made: Path, numbers: Place) -> None:
@@ -55,6 +60,43 @@ async def test_a_look_that_fails_is_told_and_made_again(made: Path, numbers: Pla
         async with views.held(run_id) as view:
             assert view.users == 1
         views.close()
+
+
+async def test_a_click_during_a_look_is_seen_by_the_next_one(made: Path, numbers: Place) -> None:
+    """What is under way may have read before the click: the next look is due at once, of a run and of the list."""
+    run_id = put_run(made, numbers)
+    async with open_source(load_app(str(numbers.toml)), Options(), writes=False) as source, asyncio.timeout(30):
+        views, runs = RunViews(source), RunList(source)
+        async with views.held(run_id) as view:
+            looking = asyncio.create_task(view.look())
+            await asyncio.sleep(0)
+            view.expire()
+            await looking
+            assert view.wait_seconds == 0.0
+            await view.look()
+            assert view.wait_seconds > 0.0
+        listing = asyncio.create_task(runs.look(None, 20))
+        await asyncio.sleep(0)
+        runs.expire()
+        before = await listing
+        assert (await runs.look(None, 20)) is not before
+        after = await runs.look(None, 20)
+        assert (await runs.look(None, 20)) is after
+        runs.close()
+        views.close()
+
+
+async def test_a_final_verdict_is_read_once(made: Path, numbers: Place) -> None:
+    """A list of two hundred runs costs what may have changed."""
+    run_id = put_run(made, numbers)
+    assert typed(numbers, "poison discard", "--all", "--why", "a test").code == 0
+    async with open_source(load_app(str(numbers.toml)), Options(), writes=False) as source:
+        reader = PastRunsReader(source.lake, source.clock, source.app.name)
+        (before,) = await reader.look(None, 20)
+        assert before.state is RunState.COMPLETE
+        shutil.rmtree(numbers.lake / f"_haulier/numbers/runs/{run_id}/closings")
+        assert await reader.look("full", 5) == [before]
+        reader.close()
 
 
 async def test_no_more_tabs_than_are_borne(made: Path, numbers: Place) -> None:

@@ -225,7 +225,7 @@ def test_a_redrive_goes_from_the_keyboard_to_a_closed_run(browser: Browser, part
         expect(page.locator(".state").first).to_have_text("✓ complete")
         expect(page.get_by_text("Nothing is poisoned.")).to_be_visible()
         page.goto(f"{served.url}/#/run/{run_id}/poison/number-11")
-        expect(page.get_by_text("It was redriven since, and is not poisoned any more.")).to_be_visible()
+        expect(page.get_by_text("It was redriven since, and its records are in the lake.")).to_be_visible()
         assert seen.loads == 1
         seen.require_quiet()
 
@@ -266,6 +266,71 @@ def test_a_discard_asks_why(browser: Browser, partial: tuple[Path, str]) -> None
         whys = {json.loads(path.read_text())["reason"] for path in source.parent.glob("lake/**/discards/*/1.json")}
         assert whys == {"ticket 12", "ticket 13"}
         seen.require_quiet()
+
+
+def test_a_redrive_that_was_cut_off_is_finished(browser: Browser, partial: tuple[Path, str]) -> None:
+    """Somebody's redrive died before it sent a thing. What was counted before that is not done, and nothing is called
+    poisoned or mended: the page says what is left to do, and does it."""
+    source, run_id = partial
+    (account,) = source.parent.glob(f"lake/_haulier/numbers/runs/{run_id}")
+    (record,) = account.glob("poison/number-11/1.json")
+    record.write_text(record.read_text().replace('"payload":{"n":11}', '"payload":{"n":9007199254740993}'))
+    with dashboard(source) as served, visit(browser, f"{served.url}/#/run/{run_id}/poison") as seen:
+        page = seen.page
+        page.get_by_role("button", name="Discard this group: all of cap 404 ApiError").click()
+        dialog = page.get_by_role("dialog")
+        go = dialog.get_by_role("button", name=f"Discard {POISONED} items")
+        dialog.get_by_label("Why").fill("ticket 12")
+        for each in account.glob("poison/*/1.json"):
+            redrive = account / "redrives" / each.parent.name / "1.json"
+            redrive.parent.mkdir(parents=True)
+            told = {"number": 1, "key": each.parent.name, "redriven_at": "2026-01-02T03:04:05Z"}
+            redrive.write_text(json.dumps({"format": json.loads(each.read_text())["format"]} | told))
+        go.click()
+        expect(dialog).to_contain_text(f"{POISONED} of {POISONED} items of run {run_id} have changed since they were")
+        expect(dialog).to_contain_text(f"look again. 0 items of run {run_id} would be discarded.")
+        expect(dialog.get_by_role("button")).to_have_text(["Leave it"])
+        assert list(account.glob("discards/*/*")) == []
+        dialog.get_by_role("button").click()
+        expect(
+            page.get_by_text(f"{POISONED} items that were redriven have not ended since. That redrive was")
+        ).to_be_visible()
+        page.goto(f"{served.url}/#/run/{run_id}/poison/number-11")
+        expect(page.get_by_text("It was redriven, but that was cut off before it was on the queue")).to_be_visible()
+        expect(page.get_by_text('{"n":9007199254740993}')).to_be_visible()
+        expect(page.get_by_role("button", name="Finish the redrive")).to_be_visible()
+        page.get_by_role("link", name="Poison").click()
+        page.get_by_role("button", name="Finish the redrive").click()
+        dialog.get_by_role("button", name=f"Redrive {POISONED} items").click()
+        expect(dialog).to_contain_text(f"{POISONED} items of run {run_id} are on the queue again.")
+        dialog.get_by_role("button", name="Close").click()
+        expect(page.locator(".state").first).to_have_text("▶ open")
+        expect(page.get_by_role("button", name="Finish the redrive")).to_have_count(0)
+        seen.complaints[:] = [one for one in seen.complaints if "409" not in one]
+        seen.require_quiet()
+
+
+def test_what_is_not_there_is_not_asked_for_again(browser: Browser, partial: tuple[Path, str]) -> None:
+    """A run that there is not; and the seconds of an item, where all that ended was poisoned."""
+    source, run_id = partial
+    (kept,) = source.parent.glob(f"lake/**/{run_id}/closings/0001/timeline.json")
+    line = json.loads(kept.read_text())
+    lists = {name: [0, 0] for name, value in line.items() if isinstance(value, list)}
+    told = {"at": [0, 1], "items": [2, 3], "poison": [0, 3], "item_seconds": [4.0, 0.0], "measured": [2, 0]}
+    kept.write_text(json.dumps(line | lists | told | {"step_seconds": 1}))
+    with dashboard(source) as served, visit(browser, f"{served.url}/#/run/{run_id}") as seen:
+        page = seen.page
+        page.get_by_text("The figures as a table").click()
+        expect(page.locator(".figures tbody tr td:nth-child(4)")).to_have_text(["2 s", "–"])
+        asked = []
+        page.on("request", lambda request: asked.append(request.url))
+        page.goto(f"{served.url}/#/run/full-20200101T000000Z")
+        expect(page.locator("#connection")).to_have_text("there is nothing to follow")
+        expect(page.locator("main")).to_contain_text("has no run 'full-20200101T000000Z' in this lake.")
+        hide(page, True)
+        hide(page, False)
+        page.wait_for_timeout(300)
+        assert [url for url in asked if "full-20200101T000000Z" in url] == asked[:1]
 
 
 def test_every_view_reads_on_a_phone_and_in_the_dark(browser: Browser, partial: tuple[Path, str]) -> None:
@@ -347,6 +412,7 @@ def test_a_token_is_typed_once_and_old_runs_are_a_click_away(browser: Browser, p
         assert page.url == f"{served.url}/"
         page.reload()
         expect(page.locator("tbody tr")).to_have_count(20)
+        expect(page.get_by_text("20 runs, the newest first; 20 of them are open.")).to_be_visible()
         page.get_by_role("button", name="Show older runs too").click()
         expect(page.locator("tbody tr")).to_have_count(23)
         expect(page.get_by_role("button", name="Show older runs too")).to_be_hidden()

@@ -17,7 +17,7 @@ DEFAULT_PORT = 8321
         "--host",
         default="127.0.0.1",
         show_default=True,
-        help="Address to listen at. One that other machines reach needs a token; one is made if none is given.",
+        help="Address to listen at. A name, or one that others reach, needs a token; one is made if none is given.",
     ),
     click.option(
         "--port",

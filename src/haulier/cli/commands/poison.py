@@ -25,8 +25,9 @@ from haulier.cli.source_command import SourceCall, source_command
 from haulier.errors import UsageError
 from haulier.plurals import are, count_of
 from haulier.runs.discard import Discarder
+from haulier.runs.poison.previewed import Numbered
 from haulier.runs.poison.records import PoisonGroups, PoisonOfRun
-from haulier.runs.poison.selection import Numbered, PoisonSelection
+from haulier.runs.poison.selection import PoisonSelection
 from haulier.runs.poison.story import is_key, read_story
 from haulier.runs.records import PoisonRecord
 from haulier.runs.redrive import Redriver

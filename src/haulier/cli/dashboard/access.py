@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import ipaddress
 import re
 import secrets
 from dataclasses import dataclass, field
@@ -73,7 +74,7 @@ class Access:
         name = host_name(host)
         if name is None:
             return "The request does not say which host it is meant for."
-        if self.token or name in LOOPBACK_NAMES:
+        if self.token or name in LOOPBACK_NAMES or is_loopback(name):
             return ""
         return (
             f"This dashboard answers to {' and '.join(sorted(LOOPBACK_NAMES - {'::1'}))} alone, not to {name}. Behind "
@@ -85,6 +86,14 @@ def host_name(host: str) -> str | None:
     """The name in a ``Host`` header, without its port; None if it is none."""
     found = _HOST.fullmatch(host)
     return None if found is None else (found["ipv6"] or found["name"]).lower().rstrip(".")
+
+
+def is_loopback(name: str) -> bool:
+    """Whether it is an address, as all that begin with 127, that nobody can give to another machine."""
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False
 
 
 def is_same_origin(host: str, origin: str | None, fetch_site: str | None) -> bool:

@@ -1,14 +1,18 @@
-"""What is clicked: redrives and discards, as the commands do them."""
+"""What is clicked: redrives and discards, as the commands do them, of just what was shown before."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import dataclasses
+from collections.abc import AsyncIterator
 from typing import Any
 
 import msgspec
 from starlette.exceptions import HTTPException
 
 from haulier.app.open_source import OpenSource, open_source
+from haulier.cli.dashboard.previews import Previews
 from haulier.cli.hints import fill_source
 from haulier.cli.person import person_name
 from haulier.cli.pick_run import pick_run
@@ -16,6 +20,7 @@ from haulier.cli.poison_documents import go_on_words, read_preview
 from haulier.cli.source_command import SourceCall
 from haulier.plurals import are, count_of
 from haulier.runs.discard import Discarder
+from haulier.runs.poison.previewed import Numbered, PreviewedPoison
 from haulier.runs.poison.selection import PoisonSelection
 from haulier.runs.redrive import Redriver
 from haulier.runs.reopen import Decision
@@ -25,7 +30,7 @@ from haulier.runs.state import run_state
 MOST_KEYS = 10_000
 _WAYS = (
     'Write one of: "keys": [KEY, ...], "reason": REASON or "kind": KIND or both, "group": {"reason", "status", '
-    '"error_class"}, or "all": true.'
+    '"error_class"}, "redriven": true or "all": true.'
 )
 
 
@@ -44,19 +49,25 @@ class Order(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     reason: str = ""
     kind: str = ""
     group: PoisonedAlike | None = None
+    redriven: bool = False
+    """Items that were redriven and have not ended since, where that redrive was cut off."""
     all: bool = False
     dry_run: bool = False
+    preview: str = ""
+    """What the answer to the same order said as a ``dry_run``."""
     why: str = ""
 
     @property
     def selection(self) -> PoisonSelection:
         """Raises `HTTPException` unless items are named in one way, and `UsageError` for an unknown reason."""
-        ways = sum((bool(self.keys), bool(self.reason or self.kind), self.group is not None, self.all))
+        ways = sum((bool(self.keys), bool(self.reason or self.kind), self.group is not None, self.redriven, self.all))
         if ways != 1:
             found = "Nothing says which items are meant." if not ways else "Items are named in several ways."
             raise HTTPException(400, f"{found} {_WAYS}")
         if len(self.keys) > MOST_KEYS:
             raise HTTPException(400, f"{len(self.keys):,} keys are named; the limit is {MOST_KEYS:,}.")
+        if self.redriven:
+            return PoisonSelection(is_redriven=True)
         if self.group is not None:
             return PoisonSelection(group=(self.group.reason, self.group.status, self.group.error_class))
         return PoisonSelection.of_keys(self.keys) if self.keys else PoisonSelection.filtered(self.reason, self.kind)
@@ -77,17 +88,21 @@ class Actions:
 
     def __init__(self, call: SourceCall) -> None:
         self._call = call
+        self._previews = Previews()
         self._lock = asyncio.Lock()
         """Two clicks come one after the other, and the second finds what the first has left."""
 
+    def close(self) -> None:
+        self._previews.close()
+
     async def redrive(self, run_id: str, order: Order) -> dict[str, Any]:
-        async with self._lock, open_source(self._call.app, self._call.options, writes=not order.dry_run) as source:
-            run = await pick_run(source, run_id)
-            redriver, selection = Redriver(source.closer), order.selection
+        async with self._opened(run_id, order) as (source, run, selection):
+            redriver = Redriver(source.closer)
             if order.dry_run:
-                preview = await read_preview(source.lake, run, redriver.preview(run, selection))
-                return preview.document((await run_state(source.lake, run.paths))[0], run, "redriven")
-            sent = await redriver.redrive(run, selection, Decision(person_name(), order.why.strip()))
+                return await self._preview(source, run, order, redriver.preview(run, selection), "redriven")
+            previewed = self._previews.find(_meant(run, order, "redriven"), order.preview)
+            bound = dataclasses.replace(selection, previewed=previewed)
+            sent = await redriver.redrive(run, bound, Decision(person_name(), order.why.strip()))
             said = f"No item of run {run.run_id} is poisoned{selection.in_words}."
             if sent:
                 go_on = await go_on_words(self._call.source, self._call.options, source, run)
@@ -95,16 +110,46 @@ class Actions:
             return await _done(source, run, "redriven", sent, said)
 
     async def discard(self, run_id: str, order: Order) -> dict[str, Any]:
-        async with self._lock, open_source(self._call.app, self._call.options, writes=not order.dry_run) as source:
-            run = await pick_run(source, run_id)
-            discarder, selection = Discarder(source.closer), order.selection
+        if order.redriven:
+            raise HTTPException(400, "What was redriven is discarded once it is poisoned again.")
+        async with self._opened(run_id, order) as (source, run, selection):
+            discarder = Discarder(source.closer)
             if order.dry_run:
-                preview = await read_preview(source.lake, run, discarder.preview(run, selection))
-                return preview.document((await run_state(source.lake, run.paths))[0], run, "discarded")
-            discarded = await discarder.discard(run, Decision(person_name(), order.why), selection)
+                return await self._preview(source, run, order, discarder.preview(run, selection), "discarded")
+            previewed = self._previews.find(_meant(run, order, "discarded"), order.preview)
+            bound = dataclasses.replace(selection, previewed=previewed)
+            discarded = await discarder.discard(run, Decision(person_name(), order.why), bound)
             await source.closer.close(run)
             said = f"{count_of(discarded, 'item')} of run {run.run_id} {are(discarded)} discarded."
             return await _done(source, run, "discarded", discarded, said)
+
+    @contextlib.asynccontextmanager
+    async def _opened(self, run_id: str, order: Order) -> AsyncIterator[tuple[OpenSource, Run, PoisonSelection]]:
+        """Raises `HTTPException` for what cannot be meant, before anything is opened."""
+        selection = order.selection
+        if not order.dry_run and not order.preview:
+            raise HTTPException(
+                400, 'Ask with "dry_run": true first, and send the "preview" of the answer with the same request.'
+            )
+        async with self._lock, open_source(self._call.app, self._call.options, writes=not order.dry_run) as source:
+            yield source, await pick_run(source, run_id), selection
+
+    async def _preview(
+        self, source: OpenSource, run: Run, order: Order, batches: AsyncIterator[list[Numbered]], done: str
+    ) -> dict[str, Any]:
+        previewed = PreviewedPoison()
+        try:
+            preview = await read_preview(source.lake, run, previewed.note(batches))
+            document = preview.document((await run_state(source.lake, run.paths))[0], run, done)
+        except BaseException:
+            previewed.close()
+            raise
+        self._previews.keep(_meant(run, order, done), previewed)
+        return document | {"preview": previewed.digest}
+
+
+def _meant(run: Run, order: Order, done: str) -> tuple[str, Order, str]:
+    return run.run_id, msgspec.structs.replace(order, dry_run=False, preview="", why=""), done
 
 
 async def _done(source: OpenSource, run: Run, done: str, items: int, said: str) -> dict[str, Any]:

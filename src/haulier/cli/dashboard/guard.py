@@ -81,6 +81,10 @@ class AccessGuard:
             host, request.headers.get("origin"), request.headers.get("sec-fetch-site")
         ):
             return refusal(403, "A page of another site sent this. Nothing was changed.")
+        # A page of another site could not read the answer, and yet cause work, and tell from its time what there is.
+        is_foreign = request.headers.get("sec-fetch-site") in ("cross-site", "same-site")
+        if is_read and is_foreign and request.url.path.startswith("/api/"):
+            return refusal(403, "A page of another site asked for this.")
         if access.token and (entering := await self._enter(request)) is not None:
             return entering
         if not is_read and not access.is_page_token(request.headers.get(PAGE_HEADER, "")):

@@ -13,6 +13,11 @@
 
 Poison comes with a page of its items, those behind the key ``after``; ``next`` is the ``after`` of the next page, or
 null; ``unread`` records were not read yet. With ``error_class`` a group is meant, whose ``status`` may be empty.
+A story comes with its ``parameters`` as text, since a script knows no whole number above 2**53, and with the
+``item_state`` of an item that was redriven: how it ended, or ``missing``.
+
+A redrive or discard is asked for twice: with ``dry_run``, whose answer has a ``preview``, and with that. It takes what
+that answer counted and nothing else; where some of it has changed, it takes nothing (409).
 
 The events: ``status`` (the document), ``problem`` (``error``: this look failed, and is made again), and ``heartbeat``
 (``age_seconds`` of the last look, null before the first) where nothing else was sent for ten seconds.
@@ -94,6 +99,7 @@ class DashboardPage:
         await self.feeds.end()
         self._views.close()
         self._list.close()
+        self._actions.close()
 
     async def _front(self, _request: Request) -> Response:
         return HTMLResponse(self._index)
@@ -154,7 +160,10 @@ class DashboardPage:
             story = await read_story(lake, run.paths, key) if is_key(key) else None
             if story is None:
                 raise HTTPException(404, f"Run {run.run_id} has no poisoned item {key[:80]!r}.")
-            return document(story_document((await run_state(lake, run.paths))[0], story))
+            item_state = await view.item_state(key) if story.is_redriven else None
+            state, _ = await run_state(lake, run.paths)
+            parameters = bytes(story.newest.payload).decode()
+            return document(story_document(state, story) | {"item_state": item_state, "parameters": parameters})
 
     async def _redrive(self, request: Request) -> Response:
         return await self._act(request, self._actions.redrive)

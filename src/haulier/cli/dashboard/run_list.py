@@ -23,11 +23,12 @@ class RunList:
         self._lock = asyncio.Lock()
         self._seen: dict[tuple[str | None, int], tuple[float, bytes]] = {}
         """By mode and number of runs: until when it is shown, and the document."""
+        self._changes = 0
 
     async def look(self, mode: str | None, most: int) -> bytes:
         source, clock = self._source, self._source.clock
         async with self._lock:
-            began_at = clock.monotonic()
+            began_at, changes = clock.monotonic(), self._changes
             due_at, body = self._seen.get((mode, most), (float("-inf"), b""))
             if began_at < due_at:
                 return body
@@ -36,10 +37,12 @@ class RunList:
             pause = max(pause_seconds(source.lake, now - began_at), LIST_LOOKS * source.lake.capabilities.look_seconds)
             if len(self._seen) >= MOST_LISTS:
                 self._seen.clear()
-            self._seen[mode, most] = now + pause, body
+            if self._changes == changes:  # Else something was clicked meanwhile.
+                self._seen[mode, most] = now + pause, body
             return body
 
     def expire(self) -> None:
+        self._changes += 1
         self._seen.clear()
 
     def close(self) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
-import ipaddress
 import platform
 import socket
 from collections.abc import Callable, Iterator
@@ -13,7 +12,7 @@ from collections.abc import Callable, Iterator
 import uvicorn
 
 from haulier.app.open_source import open_source
-from haulier.cli.dashboard.access import Access, new_token
+from haulier.cli.dashboard.access import LOOPBACK_NAMES, Access, is_loopback, new_token
 from haulier.cli.dashboard.guard import AccessGuard
 from haulier.cli.dashboard.routes import DashboardPage
 from haulier.cli.signals import on_signals
@@ -27,8 +26,10 @@ GRACE_SECONDS = 1
 
 async def serve(call: SourceCall, host: str, port: int, token: str, on_started: Callable[[str], None]) -> None:
     """Serve until SIGTERM or Ctrl-C. ``on_started`` is told the URL, with the token if that was made here."""
-    with listening(host, port) as (listener, is_loopback):
-        made = "" if token or is_loopback else new_token()
+    with listening(host, port) as (listener, address):
+        # A name may lead elsewhere tomorrow, or be somebody else's, and yet have an address of this machine now.
+        is_own = is_loopback(address) and (host.lower() in LOOPBACK_NAMES or is_loopback(host))
+        made = "" if token or is_own else new_token()
         access = Access(token or made, port=listener.getsockname()[1])
         async with open_source(call.app, call.options, writes=False) as source:
             page = DashboardPage(call, source, access)
@@ -39,8 +40,8 @@ async def serve(call: SourceCall, host: str, port: int, token: str, on_started: 
 
 
 @contextlib.contextmanager
-def listening(host: str, port: int) -> Iterator[tuple[socket.socket, bool]]:
-    """A socket, and whether only this machine reaches it. Raises `UsageError` where there can be none."""
+def listening(host: str, port: int) -> Iterator[tuple[socket.socket, str]]:
+    """A socket, and its address. Raises `UsageError` where there can be none."""
     try:
         family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[
             0
@@ -57,7 +58,7 @@ def listening(host: str, port: int) -> Iterator[tuple[socket.socket, bool]]:
             listener.listen()
         except OSError as error:
             raise UsageError(_refused(host, port, error)) from error
-        yield listener, ipaddress.ip_address(str(address[0]).partition("%")[0]).is_loopback
+        yield listener, str(address[0]).partition("%")[0]
 
 
 def _refused(host: str, port: int, error: OSError) -> str:

@@ -12,17 +12,17 @@ from starlette.exceptions import HTTPException
 
 from haulier.app.open_source import OpenSource
 from haulier.cli.dashboard.answers import encode
-from haulier.cli.pick_run import pick_run
+from haulier.cli.pick_run import is_run_id
 from haulier.cli.poison_documents import poison_document
 from haulier.cli.poison_view import item_facts
 from haulier.cli.status.reader import StatusReader
 from haulier.cli.status.watch import pause_seconds
-from haulier.errors import HaulierError, UsageError
+from haulier.errors import HaulierError
 from haulier.runs import ledger_schema as table
 from haulier.runs.lost_queue import require_queue
 from haulier.runs.poison.index import PoisonFilter, PoisonIndex
-from haulier.runs.run import Run
-from haulier.runs.state import run_state
+from haulier.runs.run import Run, load_run
+from haulier.runs.state import RunState, run_state
 from haulier.runs.timeline import read_timeline
 
 CLOSED_SECONDS = 5.0
@@ -53,10 +53,13 @@ class RunView:
         self._index = PoisonIndex(source.lake, run, self._reader.ledger, source.clock)
         self._folded: object = None
         """The look after which poison was folded last."""
+        self._refreshed: tuple[RunState, int] | None = None
+        """State and number of the verdict after which all was folded last."""
         self._timeline: tuple[Look, bytes] | None = None
         self._lock = asyncio.Lock()
         self._seen: Look | HaulierError | None = None
         self._seen_at = self._due_at = self._queue_due_at = float("-inf")
+        self._changes = 0
 
     @property
     def wait_seconds(self) -> float:
@@ -71,7 +74,8 @@ class RunView:
         return round(max(0.0, self._source.clock.monotonic() - self._seen_at), 1)
 
     def expire(self) -> None:
-        """Something was changed: the next look is due at once."""
+        """Something was changed: the next look is due at once, also where one is under way."""
+        self._changes += 1
         self._due_at = float("-inf")
 
     async def look(self) -> Look:
@@ -99,26 +103,41 @@ class RunView:
         await self.look()
         async with self._lock:
             ledger, index = self._reader.ledger, self._index
-            if not ledger.has_plan:
-                await ledger.refresh()
-            elif self._folded is not self._seen:
-                await ledger.fold_poison()
-            self._folded = self._seen
+            state = await self._fold()
             unread = await index.read()
             groups = await index.groups(meant)
             lines = await index.lines(meant, after, limit)
             redriven = await ledger.count(table.REDRIVEN)
-        state, _ = await run_state(self._source.lake, self.run.paths)
         document = poison_document(state, self.run, groups, redriven, map(item_facts, lines))
         return document | {"unread": unread, "next": lines[-1].key if len(lines) == limit else None}
+
+    async def item_state(self, key: str) -> str | None:
+        """None for no item of the run."""
+        await self.look()
+        async with self._lock:
+            await self._fold()
+            return await self._reader.ledger.state_of(key)
 
     def close(self) -> None:
         self._reader.close()
 
+    async def _fold(self) -> RunState:
+        """Poison, once a look; and all, where a verdict is new: no look folds a closed run any more."""
+        ledger = self._reader.ledger
+        state, verdict = await run_state(self._source.lake, self.run.paths)
+        standing = state, 0 if verdict is None else verdict.number
+        if not ledger.has_plan or self._refreshed != standing:
+            await ledger.refresh()
+            self._refreshed = standing
+        elif self._folded is not self._seen:
+            await ledger.fold_poison()
+        self._folded = self._seen
+        return state
+
     async def _look(self) -> None:
         source, clock = self._source, self._source.clock
         began_at = clock.monotonic()
-        is_closed = False
+        is_closed, changes = False, self._changes
         try:
             if began_at >= self._queue_due_at:
                 await require_queue(source.lake, source.queue, source.app.name)
@@ -132,7 +151,8 @@ class RunView:
             self._seen = Look(document, encode(document), is_closed)
         now = self._seen_at = clock.monotonic()
         pause = pause_seconds(source.lake, now - began_at)
-        self._due_at = now + (max(CLOSED_SECONDS, pause) if is_closed else pause)
+        if self._changes == changes:
+            self._due_at = now + (max(CLOSED_SECONDS, pause) if is_closed else pause)
 
 
 class RunViews:
@@ -166,10 +186,12 @@ class RunViews:
         self._views.clear()
 
     async def _find(self, run_id: str) -> Run:
-        try:
-            return await pick_run(self._source, run_id)
-        except UsageError as error:
-            raise HTTPException(404, str(error)) from error
+        """Nothing but its own record is read: anybody may ask for a run that there is not."""
+        source = self._source
+        run = await load_run(source.lake, source.app.name, run_id) if is_run_id(run_id) else None
+        if run is None:
+            raise HTTPException(404, f"Source {source.app.name!r} has no run {run_id[:80]!r} in this lake.")
+        return run
 
     def _open(self, run: Run) -> RunView:
         if sum(bool(view.users) for view in self._views.values()) >= MOST_VIEWS:

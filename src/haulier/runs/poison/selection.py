@@ -9,28 +9,31 @@ from typing import TypeVar
 from haulier.errors import UsageError
 from haulier.lake.paths import RunPaths
 from haulier.lake.seam import Lake
+from haulier.plurals import count_of, have
 from haulier.runs import ledger_schema as table
 from haulier.runs.concurrency import run_each
 from haulier.runs.ledger import Ledger
+from haulier.runs.poison.previewed import Numbered, PreviewedPoison
 from haulier.runs.poison.records import GroupName, read_poison
 from haulier.runs.reasons import POISON_REASONS
-from haulier.runs.records import PlannedItem, PoisonRecord
+from haulier.runs.records import PoisonRecord
 from haulier.runs.run import Run
 
-Numbered = tuple[PlannedItem, int]
-"""An item with the number of its newest poison."""
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class PoisonSelection:
-    """Items of these ``keys``, of a ``reason``, of a ``kind``, or of both, or of a ``group``; all, if nothing is
-    said."""
+    """Items of these ``keys``, of a ``reason``, of a ``kind``, or of both, of a ``group``, or what was ``previewed``;
+    all, if nothing is said."""
 
     keys: frozenset[str] | None = None
     reason: str = ""
     kind: str = ""
     group: GroupName | None = None
+    is_redriven: bool = False
+    """Only items that were redriven and have not ended since: what a redrive left that was cut off."""
+    previewed: PreviewedPoison | None = None
 
     @classmethod
     def of_keys(cls, keys: Iterable[str]) -> PoisonSelection:
@@ -63,6 +66,8 @@ class PoisonSelection:
 
     async def pick(self, lake: Lake, paths: RunPaths, items: Sequence[Numbered]) -> list[Numbered]:
         """The items that are meant, by key. Records are read for a reason alone."""
+        if self.previewed is not None:
+            return await self.previewed.pick(items)
         named = [numbered for numbered in items if self.has(numbered[0].key, numbered[0].kind, self.reason)]
         if not self.reason and self.group is None:
             return named
@@ -79,7 +84,10 @@ class PoisonSelection:
         return self.reason in ("", record.reason) and self.group in (None, group)
 
     async def require_poisoned(self, ledger: Ledger, run: Run, where: str, done: str) -> None:
-        """Raises `UsageError` for keys that are not poisoned. ``done`` tells what can be done with those that are."""
+        """Raises `UsageError` for keys that are not poisoned, and where something else became of what was previewed.
+        ``done`` tells what can be done with those that are."""
+        if self.previewed is not None:
+            await _require_unchanged(self.previewed, ledger, run, where)
         unknown = set(self.keys or ())
         if unknown:
             async for items in ledger.items(where, "poison"):
@@ -90,6 +98,17 @@ class PoisonSelection:
                 f"Not poisoned in run {run.run_id}: {', '.join(sorted(unknown))}. "
                 f"`haulier poison list SOURCE` shows the keys that can be {done}."
             )
+
+
+async def _require_unchanged(previewed: PreviewedPoison, ledger: Ledger, run: Run, where: str) -> None:
+    found = 0
+    async for items in ledger.items(where, "poison"):
+        found += len(await previewed.pick(items))
+    if changed := previewed.items - found:
+        raise UsageError(
+            f"{changed:,} of {count_of(previewed.items, 'item')} of run {run.run_id} {have(changed)} changed since "
+            f"{'it was' if previewed.items == 1 else 'they were'} counted. Nothing was done: look again."
+        )
 
 
 async def _refuse_redriven(ledger: Ledger, run: Run, keys: set[str], done: str) -> None:

@@ -50,6 +50,11 @@ class PoisonStory:
     events: tuple[StoryEvent, ...]
     """Oldest first."""
 
+    @property
+    def is_redriven(self) -> bool:
+        """Since its newest poison. Numbers tell it, since clocks of machines differ."""
+        return any(event.event == "redrive" and event.number >= self.newest.number for event in self.events)
+
 
 async def read_story(lake: Lake, paths: RunPaths, key: str) -> PoisonStory | None:
     """None for an item that was never poisoned."""

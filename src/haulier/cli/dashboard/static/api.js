@@ -118,6 +118,10 @@ export class Feed {
     this.reader?.abort();
     this.reader = null;
     clearTimeout(this.timer);
+    if (problem.status === 404) {
+      this.close(); // There is no such run: it does not come by asking.
+      return this.onConnection("absent", problem);
+    }
     const isRefused = problem.status >= 400 && problem.status < 500;
     if (isRefused) this.retrySeconds = MAX_RETRY_SECONDS;
     this.onConnection(isRefused ? "refused" : "lost", problem);

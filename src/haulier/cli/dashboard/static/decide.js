@@ -1,4 +1,5 @@
-// Redrive and discard: first how many that would be, then what will happen, then the click, then the result in words.
+// Redrive and discard: first how many that would be, then what will happen, then the click, then the result in words. The
+// click takes what was counted and nothing else.
 
 import { api } from "./api.js";
 import { make, makeTable, setProse, setRows, setShown, setText } from "./dom.js";
@@ -48,12 +49,11 @@ export function openDecision({ page, runId, what, selection, words, onDone }) {
     form,
   );
   const before = document.activeElement;
+  const choice = [table.node, fate, whyRow, go];
   let isDone = false;
+  let counted = "";
 
-  setShown(table.node, false);
-  setShown(fate, false);
-  setShown(whyRow, false);
-  setShown(go, false);
+  choice.forEach((node) => setShown(node, false));
   document.body.append(dialog);
   dialog.addEventListener("close", () => {
     dialog.remove();
@@ -77,14 +77,15 @@ export function openDecision({ page, runId, what, selection, words, onDone }) {
     said.className = "";
     setProse(said, "Working …");
     try {
-      const result = await api.decide(runId, what, { ...selection, why: why.value.trim() });
+      const result = await api.decide(runId, what, { ...selection, preview: counted, why: why.value.trim() });
       isDone = true;
       setProse(said, what === "discard" ? `${result.said} The run is ${result.state}.` : result.said);
-      [table.node, fate, whyRow, go].forEach((node) => setShown(node, false));
+      choice.forEach((node) => setShown(node, false));
       setText(leave, "Close");
       leave.focus();
     } catch (error) {
-      fail(error, error.status === 0 ? " It may have been done all the same: what is poisoned now tells it." : "");
+      if (error.status === 409) await preview(error.message);
+      else fail(error, error.status === 0 ? " It may have been done all the same: what is poisoned now tells it." : "");
     }
     go.disabled = false;
   });
@@ -92,14 +93,17 @@ export function openDecision({ page, runId, what, selection, words, onDone }) {
   leave.focus();
   preview();
 
-  async function preview() {
+  /** ``refused``: why what was counted before was not done. */
+  async function preview(refused = "") {
     try {
       const found = await api.decide(runId, what, { ...selection, dry_run: true });
       const count = found[`would_be_${verb.done}`];
+      counted = found.preview;
       setProse(
         said,
-        `${countOf(count, "item")} of run ${runId} would be ${verb.done}. Nothing has been changed yet.`,
+        `${refused && `${refused} `}${countOf(count, "item")} of run ${runId} would be ${verb.done}. Nothing has been changed yet.`,
       );
+      choice.forEach((node) => setShown(node, count > 0));
       if (!count) return;
       setRows(
         table,
@@ -110,10 +114,10 @@ export function openDecision({ page, runId, what, selection, words, onDone }) {
           number(group.items),
         ]),
       );
-      [table.node, fate, whyRow, go].forEach((node) => setShown(node, true));
       setText(go, `${verb.title} ${countOf(count, "item")}`);
       (what === "discard" ? why : go).focus();
     } catch (error) {
+      choice.forEach((node) => setShown(node, false));
       fail(error);
     }
   }

@@ -3,7 +3,7 @@
 import { api, Feed } from "./api.js";
 import { openDecision } from "./decide.js";
 import { make, makeTable, setRows } from "./dom.js";
-import { buttons, DECIDED_STATES, remedyLine } from "./poison.js";
+import { buttons, DECIDED_STATES, finishButton, remedyLine } from "./poison.js";
 import { number, OPEN_STATES, setState, time } from "./words.js";
 
 export function showItem(main, page, runId, key) {
@@ -13,16 +13,18 @@ export function showItem(main, page, runId, key) {
   main.append(make("div", { class: "heading" }, make("h1", { tabindex: "-1" }, key), chip), body);
   const ends = new AbortController();
   let state = "";
+  let turn = 0;
 
   const decide = (what, selection, words) => openDecision({ page, runId, what, selection, words, onDone: look });
   async function look() {
+    const mine = ++turn;
     try {
       const record = await api.story(runId, key, ends.signal);
-      if (ends.signal.aborted) return;
+      if (ends.signal.aborted || mine !== turn) return;
       setState(chip, record.state);
       body.replaceChildren(...partsOf(record, page, decide));
     } catch (error) {
-      if (ends.signal.aborted) return;
+      if (ends.signal.aborted || mine !== turn) return;
       page.problem(error);
       if (error.status === 404) body.replaceChildren(make("p", { class: "empty" }, error.message));
     }
@@ -44,15 +46,20 @@ export function showItem(main, page, runId, key) {
 }
 
 function partsOf(record, page, decide) {
-  const last = record.story.filter(({ event }) => ["poison", "redrive", "discard"].includes(event)).at(-1);
-  const isPoisoned = last.event === "poison";
+  // Numbers tell it, since clocks of machines differ.
+  const since = record.story.filter(({ number: which }) => which >= record.number).map(({ event }) => event);
+  const isDiscarded = since.includes("discard");
+  const isPoisoned = !isDiscarded && !since.includes("redrive");
   const parts = [
     make("p", { class: "lead" }, make("code", { class: "said" }, `${record.error_class}: ${record.error}`)),
   ];
-  if (!isPoisoned) parts.push(make("p", {}, make("strong", {}, fateWords(record, last))));
+  if (!isPoisoned) parts.push(make("p", {}, make("strong", {}, fateWords(record, isDiscarded))));
   else parts.push(remedyLine(page, record.reason, record.key));
   if (isPoisoned && DECIDED_STATES.includes(record.state)) {
     parts.push(make("p", { class: "buttons" }, buttons(decide, { keys: [record.key] }, record.key, "this item")));
+  }
+  if (isCutOff(record)) {
+    parts.push(make("p", { class: "buttons" }, finishButton(decide, { keys: [record.key] }, record.key)));
   }
   parts.push(factList(record), make("h2", {}, "What happened"), storyTable(record.story));
   if (record.request) parts.push(make("h2", {}, "The last request"), make("pre", {}, requestText(record.request)));
@@ -62,12 +69,27 @@ function partsOf(record, page, decide) {
   return parts;
 }
 
-/** What became of an item that is not poisoned any more. */
-function fateWords(record, last) {
-  if (last.event === "discard") return "It was discarded since.";
-  return OPEN_STATES.includes(record.state)
-    ? "It was redriven since, and is not poisoned again so far."
-    : "It was redriven since, and is not poisoned any more.";
+/** What became of an item after its newest poison. */
+function fateWords(record, isDiscarded) {
+  if (isDiscarded) return "It was discarded since.";
+  switch (record.item_state) {
+    case "done":
+      return "It was redriven since, and its records are in the lake.";
+    case "empty":
+      return "It was redriven since, and has no records.";
+    case "split":
+      return "It was redriven since, and was divided: its parts are items of their own.";
+    default:
+      if (isCutOff(record)) return "It was redriven, but that was cut off before it was on the queue: finish it.";
+      return OPEN_STATES.includes(record.state)
+        ? "It was redriven since, and has not ended yet."
+        : `It was redriven since, and had not ended when the run was ${record.state}.`;
+  }
+}
+
+/** Nothing is on the queue of a partial run. */
+function isCutOff(record) {
+  return record.state === "partial" && record.item_state === "missing";
 }
 
 function factList(record) {
@@ -75,7 +97,7 @@ function factList(record) {
     ["Reason", record.reason],
     ["Status", record.status === null || record.status === undefined ? "–" : String(record.status)],
     ["Kind", record.kind],
-    ["Parameters", make("code", {}, JSON.stringify(record.payload))],
+    ["Parameters", make("code", {}, record.parameters)],
     ["Failures", number(record.failures ?? 0)],
     ["Deliveries", number(record.deliveries ?? 0)],
     ["Worker", record.worker || "–"],

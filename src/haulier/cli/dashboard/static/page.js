@@ -18,6 +18,7 @@ const CONNECTION_WORDS = {
   behind: "the last look failed",
   lost: "connection lost",
   refused: "refused",
+  absent: "there is nothing to follow",
   loading: "loading",
 };
 

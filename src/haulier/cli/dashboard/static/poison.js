@@ -29,17 +29,21 @@ export function showPoison(main, page, runId) {
   let askedAt = -Infinity;
   let seen = "";
   let timer = null;
+  let turn = 0;
 
   const decide = (what, selection, words) => openDecision({ page, runId, what, selection, words, onDone: look });
 
   async function look() {
     clearTimeout(timer);
     askedAt = performance.now() / 1000;
+    const mine = ++turn; // An answer that comes behind that to a later question is not shown.
     try {
       const found = await api.poison(runId, { limit: 1 }, ends.signal);
-      if (!ends.signal.aborted) show(found);
+      if (!ends.signal.aborted && mine === turn) show(found);
     } catch (error) {
-      if (!ends.signal.aborted) page.problem(error);
+      if (ends.signal.aborted || mine !== turn) return;
+      page.problem(error);
+      if (error.status === 404) setProse(summary, error.message);
     }
   }
 
@@ -47,7 +51,9 @@ export function showPoison(main, page, runId) {
     const canDecide = DECIDED_STATES.includes(found.state);
     setState(chip, found.state);
     setProse(summary, summaryWords(found, status));
-    const now = JSON.stringify([canDecide, ...found.groups.map(nameOf)]);
+    // Nothing is on the queue of a partial run: whoever redrove these was cut off before they were sent.
+    const left = found.state === "partial" ? found.redriven : 0;
+    const now = JSON.stringify([canDecide, left, ...found.groups.map(nameOf)]);
     if (now !== shape) {
       shape = now;
       const context = { page, runId, canDecide, decide, signal: ends.signal };
@@ -55,6 +61,7 @@ export function showPoison(main, page, runId) {
       list.replaceChildren(...groups.map((group) => group.node));
       const isSeveral = canDecide && groups.length > 1;
       all.replaceChildren(
+        ...(left ? [finishButton(decide, { redriven: true }, `what was redriven of ${runId}`)] : []),
         ...(isSeveral ? buttons(decide, { all: true }, `all poison of ${runId}`, "all items") : []),
       );
     }
@@ -100,7 +107,17 @@ function summaryWords(found, status) {
   const living =
     status?.workers.filter((worker) => !worker.is_silent && worker.whereabouts !== "gone").length ?? null;
   const isAlone = found.redriven && living === 0 && OPEN_STATES.includes(found.state);
-  return poisoned + unread + redriven + (isAlone ? " No worker is alive: `haulier work SOURCE` takes them." : "");
+  const isCut = found.redriven && found.state === "partial";
+  const next = isAlone ? " No worker is alive: `haulier work SOURCE` takes them." : isCut ? CUT_WORDS : "";
+  return poisoned + unread + redriven + next;
+}
+
+const CUT_WORDS = " That redrive was cut off before they were on the queue: finish it.";
+
+/** For what is neither poisoned nor on the queue. */
+export function finishButton(decide, selection, words) {
+  const click = () => decide("redrive", selection, words);
+  return make("button", { type: "button", class: "main", on: { click } }, "Finish the redrive");
 }
 
 /** Buttons for a group, for one item, or for all. */

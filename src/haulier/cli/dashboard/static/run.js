@@ -25,7 +25,10 @@ export function showRun(main, page, runId) {
       state = status.state;
     },
     onProblem: (text) => page.stale(text),
-    onConnection: (connection, problem) => page.setConnection(connection, problem),
+    onConnection: (connection, problem) => {
+      page.setConnection(connection, problem);
+      if (connection === "absent") view.end(problem.message);
+    },
   });
   return () => {
     feed.close();
@@ -76,6 +79,7 @@ function makeView(runId) {
   return {
     plot: plot.node,
     nodes: [make("div", { class: "heading" }, make("h1", { tabindex: "-1" }, runId), chip), waiting, rest],
+    end: (text) => setText(waiting, text),
     set(status) {
       const isOpen = OPEN_STATES.includes(status.state);
       setShown(waiting, false);

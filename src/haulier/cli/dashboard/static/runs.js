@@ -41,9 +41,11 @@ export function showRuns(main, page) {
   return looks.stop;
 }
 
+/** Of those that are shown: older ones may be open, too. */
 function summary(runs) {
   const open = runs.filter((run) => OPEN_STATES.includes(run.state)).length;
-  return `${countOf(runs.length, "run")}${runs.length === 1 ? "" : ", the newest first"}; ${open || "none"} open.`;
+  if (runs.length === 1) return `1 run, which is ${open ? "open" : "closed"}.`;
+  return `${countOf(runs.length, "run")}, the newest first; ${open || "none"} of them ${open > 1 ? "are" : "is"} open.`;
 }
 
 function row(run) {
