@@ -51,6 +51,16 @@ def referred_variables(text: str) -> list[tuple[str, str | None]]:
     return [(named[1], named[2]) for named in found if named is not None]
 
 
+def filled_with_defaults(text: str) -> str:
+    """``text`` as it is where no variable is set: each is replaced by its default, or by nothing."""
+
+    def replace(match: re.Match[str]) -> str:
+        named = _NAMED.fullmatch(match[1] or "") if match[0].endswith("}") else None
+        return match[0] if named is None else named[2] or ""
+
+    return _REFERENCE.sub(replace, text)
+
+
 def read_secret(text: str, place: Place) -> str | Secret:
     """A credential. If it is a single variable, it is read only when the API is opened: `status` works without it."""
     match = _REFERENCE.fullmatch(text)

@@ -17,6 +17,7 @@ _POD = {
     "metadata": {"labels": NAMED},
     "spec": {
         "serviceAccountName": ANY,
+        "automountServiceAccountToken": ANY,
         "restartPolicy": ANY,
         "terminationGracePeriodSeconds": ANY,
         "securityContext": {"runAsNonRoot": ANY, "seccompProfile": {"type": ANY}},
@@ -44,6 +45,8 @@ _JOB = {
     "parallelism": ANY,
     "completions": ANY,
     "backoffLimit": ANY,
+    "completionMode": ANY,
+    "backoffLimitPerIndex": ANY,
     "ttlSecondsAfterFinished": ANY,
     "podFailurePolicy": {
         "rules": {
@@ -55,6 +58,7 @@ _JOB = {
     "template": _POD,
 }
 _QUEUE_TRIGGER = {"accountName": ANY, "queueName": ANY, "queueLength": ANY, "queueLengthStrategy": ANY}
+_CONNECTED_TRIGGER = {**_QUEUE_TRIGGER, "connectionFromEnv": ANY}
 _HEAD = {"apiVersion": ANY, "kind": ANY, "metadata": _METADATA}
 
 KUBERNETES: dict[str, Mapping[str, Any]] = {
@@ -84,7 +88,7 @@ KUBERNETES: dict[str, Mapping[str, Any]] = {
             "failedJobsHistoryLimit": ANY,
             "rollout": {"strategy": ANY},
             "scalingStrategy": {"strategy": ANY, "multipleScalersCalculation": ANY},
-            "triggers": {"type": ANY, "metadata": _QUEUE_TRIGGER, "authenticationRef": {"name": ANY}},
+            "triggers": {"type": ANY, "metadata": _CONNECTED_TRIGGER, "authenticationRef": {"name": ANY}},
             "jobTargetRef": _JOB,
         },
     },

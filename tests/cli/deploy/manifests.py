@@ -52,9 +52,12 @@ COMMANDS = {
     "--namespace data",
     "k8s-by-depth": f"k8s shop.toml --image registry.example.com/haulier:1 {_CLIENT} --by-depth --stay "
     "--schedule '30 1 * * mon-fri' --name shop-nightly",
+    "k8s-connected": "k8s shop.toml --image registry.example.com/haulier:1 --by-depth --connection-string "
+    "--env SHOP_URL=https://eu.example.com",
     "k8s-unfilled": "k8s shop.toml --in-image /app/shop.toml --only work",
     "aca-fixed": f"aca shop.toml {_ACA}",
     "aca-by-depth": f"aca shop.toml {_ACA} --by-depth --schedule '0 2 * * *'",
+    "aca-nightly": f"aca shop.toml {_ACA} --stay --workers 2 --schedule '0 2 * * *' --env SHOP_URL=https://eu.example.com",
     "aca-unfilled": "aca shop.toml --only enqueue --stay",
     "compose-sqlite": "compose shop.toml --image haulier:1 --queue sqlite --lake lake --workers 3",
     "compose-azure": "compose shop.toml --image haulier:1",

@@ -164,6 +164,49 @@ def test_a_pod_is_killed_later_than_a_worker_drains() -> None:
     assert all("--grace" not in words for name in COMMANDS for words in command_lines(name))
 
 
+def test_a_variable_with_a_default_is_not_empty_in_a_container() -> None:
+    """An empty text is no number: `int(os.environ.get("SHOP_STEP", "500"))` fails on it."""
+    (project,) = documents("compose-azure")
+    for service in project["services"].values():
+        assert service["environment"]["SHOP_URL"] is None, "Compose then takes the shell's, or sets none"
+
+
+def test_one_worker_that_is_shut_out_does_not_end_the_others() -> None:
+    """Exit code 2 of what starts a run fails its Job; that of one worker fails its index alone."""
+    for name, workers in (("k8s-fixed", 12), ("k8s-nightly", 4)):
+        enqueue, work = (next(found(one, "podFailurePolicy"))["rules"][0] for one in documents(name)[-2:])
+        assert (enqueue["action"], work["action"]) == ("FailJob", "FailIndex")
+        assert (2 in enqueue["onExitCodes"]["values"], work["onExitCodes"]["values"]) == (True, [2])
+        job = documents(name)[-1]
+        assert [*found(job, "completionMode")] == ["Indexed"]
+        assert [*found(job, "parallelism")] == [*found(job, "completions")] == [workers]
+    limits = [*found(documents("aca-fixed"), "replicaRetryLimit")]
+    assert limits == [3, 36], "of all replicas of an execution together"
+
+
+def test_only_what_is_not_tried_again_starts_another_run() -> None:
+    """A retry with --then-new would finish the night's run and pull everything once more."""
+    starts = {name: command_lines(name)[0] for name in ("aca-nightly", "aca-unfilled", "k8s-by-depth", "aca-by-depth")}
+    assert starts["aca-nightly"] == ["run", "/sources/shop.toml", "full", "--then-new"]
+    assert [*found(documents("aca-nightly")[0], "replicaRetryLimit")] == [0]
+    assert starts["aca-unfilled"] == ["run", "/sources/shop.toml", "full"], "a pipeline may start it again"
+    assert starts["k8s-by-depth"] == ["run", "/sources/shop.toml", "full"], "Kubernetes tries exit code 4 again"
+    assert starts["aca-by-depth"] == ["enqueue", "/sources/shop.toml", "full"]
+
+
+def test_a_cluster_without_identities_shows_a_connection_string() -> None:
+    assert [document["kind"] for document in documents("k8s-connected")][-1] == "ScaledJob"
+    text = printed("k8s-connected")
+    assert "identity" not in re.sub("#.*|no identity", "", text).replace("workload", "")
+    assert "client-id" not in text
+    for document in documents("k8s-connected"):
+        for listed in found(document, "env"):
+            references = [one["valueFrom"] for one in listed if one["name"] == "AZURE_STORAGE_CONNECTION_STRING"]
+            assert references == [{"secretKeyRef": {"name": "shop", "key": "AZURE_STORAGE_CONNECTION_STRING"}}]
+    (scaled,) = [document for document in documents("k8s-connected") if document["kind"] == "ScaledJob"]
+    assert [*found(scaled, "connectionFromEnv")] == ["AZURE_STORAGE_CONNECTION_STRING"] * 2
+
+
 def test_g7_no_value_of_a_variable_is_printed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever the shell has, a manifest names the variable alone."""
     monkeypatch.setenv("SHOP_TOKEN", "tok-7f3a9c1e5b")

@@ -86,7 +86,28 @@ def write(old: str, new: str) -> None:
         ("k8s shop.toml --mode incremental", "No stream of source 'shop' takes part in an incremental run."),
         ("k8s shop.toml --workers 0", "0 is not in the range 1<=x<=1000"),
         ("k8s shop.toml --env OTEL_SERVICE_NAME", "--env: write NAME=VALUE"),
-        ("aca shop.toml --env HAULIER_QUEUE=x", "--env: HAULIER_QUEUE is set already."),
+        ("aca shop.toml --env HAULIER_QUEUE=x", "--env: HAULIER_QUEUE is ruled by the YAML itself. Use --queue."),
+        ("k8s shop.toml --env HAULIER_EXIT_IDLE=1", "HAULIER_EXIT_IDLE is ruled by the YAML itself. Use --by-depth"),
+        ("k8s shop.toml --env HAULIER_GRACE=120", "A container is killed 30 seconds after it is asked to stop"),
+        ("k8s shop.toml --env HAULIER_LAESE=60", "--env: haulier reads no variable HAULIER_LAESE here."),
+        ("k8s shop.toml --env A=1 --env A=2", "--env: A is set already."),
+        ("k8s shop.toml --env HTTPS_PROXY=http://me:tok@proxy", "--env: HTTPS_PROXY may hold a secret"),
+        ("k8s shop.toml --env COLLECTOR=http://c:4318?token=tok-1", "--env: COLLECTOR may hold a secret"),
+        ("k8s shop.toml --env DB_PASSWD=tok", "--env: DB_PASSWD may hold a secret"),
+        (
+            "aca shop.toml --env HAULIER_ON_CLOSE=https://hooks.example.com/services/T1/zR7f3a9c1e5bQkLmN4pXy",
+            "--env: HAULIER_ON_CLOSE may hold a secret",
+        ),
+        ("k8s shop.toml --connection-string --client-id 6f1d9c3e-6c0e-4d57-9b0a-0d6d1f0c9a11", "use one of them."),
+        (
+            "compose shop.toml --queue sqlite:////srv/q.db --lake lake",
+            "The queue sqlite:////srv/q.db is on this machine",
+        ),
+        ("compose shop.toml --queue sqlite --lake /srv/lake", "The lake /srv/lake is on this machine"),
+        (
+            "compose shop.toml --queue sqlite --lake file:///srv/lake",
+            "Write --lake lake for that, or name one on Azure.",
+        ),
         ("compose shop.toml --env SHOP_TOKEN=x", "--env: SHOP_TOKEN may hold a secret, and is printed."),
         ("k8s shop.toml --env OTEL_EXPORTER_OTLP_HEADERS=x", "--env: OTEL_EXPORTER_OTLP_HEADERS may hold a secret"),
         ("k8s absent.toml", "there is no such file"),
@@ -145,6 +166,19 @@ def test_a_schedule_of_five_fields_is_taken(schedule: str, capsys: pytest.Captur
         (AUTH, 'headers   = { X-Api-Key = "tok-7f3a9c1e5b" }', "api.headers.X-Api-Key"),
         (AUTH, 'proxy     = "http://me:tok-7f3a9c1e5b@proxy.example.com:3128"', "api.proxy"),
         (
+            LAKE,
+            f'{LAKE}\non_close = ["curl", "https://hooks.example.com/services/T1/tokR7f3a9c1e5bQkLmN4pXy"]',
+            "on_close",
+        ),
+        (LAKE, f'{LAKE}\non_close = ["curl", "https://hooks.example.com/?token=tok-7f3a9c1e5b"]', "on_close"),
+        (LAKE, f'{LAKE}\non_close = ["curl", "-H", "Authorization: Bearer tok-7f3a9c1e5b"]', "on_close"),
+        (LAKE, f"{LAKE}\n# Once http://me:tok-7f3a9c1e5b@proxy.example.com:3128", "line 4"),
+        (
+            AUTH,
+            'headers   = { X-Hook = "https://me:${SHOP_TOKEN:-tok-7f3a9c1e5b}@hooks.example.com" }',
+            "api.headers.X-Hook",
+        ),
+        (
             "query   = { limit = 100 }",
             'query   = { limit = 100, api_key = "tok-7f3a9c1e5b" }',
             "streams.items.query.api_key",
@@ -170,6 +204,75 @@ def test_words_that_only_look_like_credentials_are_taken(capsys: pytest.CaptureF
     assert deploy(capsys, "k8s", "shop.toml").code == 0
     write(AUTH, 'auth = { user = "me", password = "${SHOP_TOKEN}" }')
     assert deploy(capsys, "k8s", "shop.toml").code == 0
+    hook = 'on_close = ["curl", "-H", "Authorization: Bearer ${SHOP_HOOK}", "https://me:${SHOP_HOOK}@x.example.com/?key=id"]'
+    write(LAKE, f'lake = "abfss://lake@haulierdemo.dfs.core.windows.net/bronze"\n{hook}')
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SHOP_HOOK", "tok-7f3a9c1e5b")
+        said = deploy(capsys, "k8s", "shop.toml")
+    assert said.code == 0, said.err
+    assert "7f3a9c1e5b" not in said.out + said.err
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "place"),
+    [
+        ("in_flight=3", 'in_flight=3, proxy="http://me:tok-7f3a9c1e5b@proxy:3128"', "Api(proxy=...)"),
+        (
+            "in_flight=3",
+            'in_flight=3, proxy=env("SHOP_PROXY", "http://me:tok-7f3a9c1e5b@proxy:3128")',
+            "Api(proxy=...)",
+        ),
+        ('env("SHOP_TOKEN")', 'env("SHOP_TOKEN", "tok-7f3a9c1e5b")', "Bearer(token=...)"),
+        ('"SHOP_ZONE", "a"', '"SHOP_ZONE", "https://me:tok-7f3a9c1e5b@zones.example.com"', "line 10"),
+        ("app = App", "# http://me:tok-7f3a9c1e5b@proxy:3128\napp = App", "line 7"),
+        (
+            'lake="az',
+            'on_close=["curl", "https://hooks.example.com/T1/tokR7f3a9c1e5bQkLmN4pXy"], lake="az',
+            "on_close, line 8",
+        ),
+    ],
+)
+def test_g7_a_credential_in_code_is_not_printed(
+    old: str, new: str, place: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SHOP_REGION", "eu")
+    text = PYTHON.format(first="", auth='Bearer(env("SHOP_TOKEN"))')
+    assert old in text
+    Path("shop.py").write_text(text.replace(old, new))
+    for platform in ("k8s", "aca"):
+        refused = deploy(capsys, platform, "shop.py")
+        assert (refused.code, refused.out) == (2, ""), platform
+        assert f"shop.py holds a credential itself, at {place}" in refused.err
+        assert "7f3a9c1e5b" not in refused.err
+
+
+def test_a_file_that_kubectl_would_refuse(capsys: pytest.CaptureFixture[str]) -> None:
+    """Its name is a key of a ConfigMap, and its text stands in an annotation too."""
+    Path("my shop.toml").write_text(SHOP)
+    for platform in ("k8s", "aca"):
+        refused = deploy(capsys, platform, "my shop.toml")
+        assert (refused.code, refused.out) == (2, "")
+        assert "'my shop.toml' cannot be mounted" in refused.err
+    assert deploy(capsys, "compose", "my shop.toml").code == 0
+    assert deploy(capsys, "k8s", "my shop.toml", "--in-image", "/sources/my shop.toml").code == 0
+    for filling in ("# " + "x" * 200_000, "# <>\n" * 20_000):
+        Path("shop.toml").write_text(f"{SHOP}{filling}\n")
+        refused = deploy(capsys, "k8s", "shop.toml")
+        assert (refused.code, refused.out) == (2, "")
+        assert "`kubectl apply` does not take it" in refused.err
+        assert "--in-image /sources/shop.toml" in refused.err
+
+
+def test_a_variable_with_a_default_can_be_set(capsys: pytest.CaptureFixture[str]) -> None:
+    """Container Apps cannot take a secret that may be missing: what is left to its default is said."""
+    said = deploy(capsys, "aca", "shop.toml")
+    assert "Left to the defaults in the source: SHOP_URL. For another value: --env SHOP_URL=VALUE." in said.err
+    for platform in ("aca", "k8s", "compose"):
+        said = deploy(capsys, platform, "shop.toml", "--env", "SHOP_URL=https://eu.example.com")
+        assert said.code == 0, said.err
+        assert "Left to the defaults" not in said.err
+        assert said.out.count("https://eu.example.com") == 2, "for what starts runs, and for workers"
+        assert said.out.count(" SHOP_URL") == 2, "and from nowhere else"
 
 
 def test_a_python_file_is_read_for_its_variables(

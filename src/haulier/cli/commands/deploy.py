@@ -13,11 +13,18 @@ from haulier.app.source_loader import load_app
 from haulier.cli.deploy.aca import ENVIRONMENT, IDENTITY, VAULT, ContainerAppsPlatform
 from haulier.cli.deploy.aca import LONGEST_NAME as LONGEST_ACA_NAME
 from haulier.cli.deploy.azure_places import azure_places
+from haulier.cli.deploy.compose import DATA, ComposePlatform
 from haulier.cli.deploy.compose import LONGEST_NAME as LONGEST_COMPOSE_NAME
-from haulier.cli.deploy.compose import ComposePlatform
 from haulier.cli.deploy.cron import checked_cron
 from haulier.cli.deploy.deployed_source import deployed_source
-from haulier.cli.deploy.deployment import IMAGE, Deployment, deployed_name, fleet_size, read_settings
+from haulier.cli.deploy.deployment import (
+    CONNECTION_VARIABLE,
+    IMAGE,
+    Deployment,
+    deployed_name,
+    fleet_size,
+    read_settings,
+)
 from haulier.cli.deploy.kubernetes import CLIENT_ID, KubernetesPlatform
 from haulier.cli.deploy.kubernetes import LONGEST_NAME as LONGEST_KUBERNETES_NAME
 from haulier.cli.deploy.sizing import WORKERS, WORKERS_BY_DEPTH
@@ -121,6 +128,12 @@ def command() -> None:
     metavar="NAME",
     help="Of all objects; by default that of kubectl.",
 )
+@click.option(
+    "--connection-string",
+    "is_by_connection",
+    is_flag=True,
+    help=f"Pods show the {CONNECTION_VARIABLE} of the Secret to Azure, and no identity: for clusters without one.",
+)
 @place_options
 def _k8s(
     schedule: str | None,
@@ -128,6 +141,7 @@ def _k8s(
     only: str | None,
     client_id: str | None,
     namespace: str | None,
+    is_by_connection: bool,
     **common: Any,
 ) -> int:
     """Jobs of Kubernetes for SOURCE, CronJobs by --schedule, a ScaledJob of KEDA by --by-depth. The queue is on Azure.
@@ -135,10 +149,13 @@ def _k8s(
     haulier deploy k8s shop.toml --image registry.example.com/haulier:1 | kubectl apply -f -
     """
     _require("--client-id", client_id, _CLIENT_ID, _CLIENT_ID_FORM)
+    if is_by_connection and client_id is not None:
+        raise UsageError("--client-id is of an identity, and --connection-string does without one: use one of them.")
     _require("--namespace", namespace, _NAMESPACE, "the name of a namespace: at most 63 of a-z, 0-9 and hyphens")
     app, deployment, queue, lake = _deployment(LONGEST_KUBERNETES_NAME, schedule, is_by_depth, **common)
     places = azure_places("Kubernetes", queue, lake)
-    platform = KubernetesPlatform(deployment, places, client_id or CLIENT_ID, namespace)
+    deployment.source.require_key()
+    platform = KubernetesPlatform(deployment, places, client_id or CLIENT_ID, namespace, is_by_connection)
     _print(platform.text(_parts(only)), deployment, {CLIENT_ID: (client_id, "--client-id")}, app)
     return 0
 
@@ -185,6 +202,7 @@ def _aca(
     _require_resource("--environment", environment, _ENVIRONMENT_KIND)
     app, deployment, queue, lake = _deployment(LONGEST_ACA_NAME, schedule, is_by_depth, **common)
     places = azure_places("Container Apps", queue, lake)
+    deployment.source.require_key()
     platform = ContainerAppsPlatform(
         deployment, places, environment or ENVIRONMENT, identity or IDENTITY, client_id or CLIENT_ID, vault or VAULT
     )
@@ -195,6 +213,11 @@ def _aca(
         VAULT: (vault, "--vault"),
     }
     _print(platform.text(_parts(only)), deployment, left, app)
+    if optional := [variable.name for variable in deployment.variables if variable.has_default]:
+        say(
+            f"Left to the defaults in the source: {', '.join(optional)}. For another value: --env {optional[0]}=VALUE. "
+            "One that is a secret: take its default out of the source, and it comes from the vault."
+        )
     if "_" in (identity or ""):
         say(
             "Note: az containerapp job create --yaml (azure-cli 2.91.0) takes underscores out of an identity's ID, and "
@@ -219,10 +242,21 @@ def _compose(**common: Any) -> int:
         )
     if queue.startswith("azure-queue:"):
         azure_places("Docker Compose", queue, lake)
+    _require_volume(common["queue"] or app.queue, common["lake"] or app.lake)
     on_azure = lake.lower().startswith(("az:", "abfss:"))
     platform = ComposePlatform(deployment, queue if queue.startswith("azure-queue:") else "", lake if on_azure else "")
     _print(platform.text(), deployment, {}, app)
     return 0
+
+
+def _require_volume(queue: str, lake: str) -> None:
+    """Raises `UsageError` for a place on this machine: containers would not see it."""
+    for name, place, instead in (("queue", queue, "sqlite"), ("lake", lake, "lake")):
+        if place.startswith(("sqlite:////", "sqlite:///~", "/", "~", "file:")):
+            raise UsageError(
+                f"The {name} {place} is on this machine, where containers do not see it: those on one machine are in "
+                f"the containers' volume, at {DATA}. Write --{name} {instead} for that, or name one on Azure."
+            )
 
 
 def _deployment(

@@ -72,22 +72,30 @@ class ContainerAppsPlatform:
     # -- the two jobs --------------------------------------------------------------------------------------------------
 
     def _enqueue(self) -> Part:
-        return self._job("enqueue", self.deployment.enqueue_note, self._trigger(1, 1), self.deployment.enqueue_words)
+        deployment = self.deployment
+        is_tried_again = not deployment.is_staying
+        about = deployment.enqueue_note(is_tried_again=is_tried_again)
+        words = deployment.enqueue_words(is_tried_again=is_tried_again)
+        return self._job("enqueue", about, self._trigger(1, 1), words, retries=_RETRIES if is_tried_again else 0)
 
     def _work(self) -> Part:
         deployment = self.deployment
         if not deployment.is_by_depth:
             about = "The workers. They leave once the run is closed, or an hour without one."
             return self._job(
-                "work", about, self._trigger(deployment.workers, deployment.workers), deployment.work_words()
+                "work",
+                about,
+                self._trigger(deployment.workers, deployment.workers),
+                deployment.work_words(),
+                retries=_RETRIES * deployment.workers,
             )
         about = (
             f"Workers by the depth of the queue: one for each {MESSAGES_A_WORKER} messages, none where there are none. "
             "Each leaves when nothing is ready; whichever notices that all is done closes the run."
         )
-        return self._job("work", about, self._event(), deployment.work_words())
+        return self._job("work", about, self._event(), deployment.work_words(), retries=_RETRIES)
 
-    def _job(self, part: str, about: str, trigger: Part, words: list[str]) -> Part:
+    def _job(self, part: str, about: str, trigger: Part, words: list[str], *, retries: int) -> Part:
         return {
             **note(about),
             "name": f"{self.deployment.name}-{part}",
@@ -101,8 +109,11 @@ class ContainerAppsPlatform:
                         "A replica that takes longer is killed. Nothing is lost; raise it for runs of more than a day."
                     ),
                     "replicaTimeout": _REPLICA_TIMEOUT_SECONDS,
-                    **note("Container Apps tells no exit codes apart: one that needs a person is tried in vain, too."),
-                    "replicaRetryLimit": 0 if part == "enqueue" and self.deployment.is_staying else _RETRIES,
+                    **note(
+                        "Of all replicas together, before the execution has failed and those that run are stopped. "
+                        "Container Apps tells no exit codes apart: one that needs a person is tried in vain, too."
+                    ),
+                    "replicaRetryLimit": retries,
                     **self._registries(),
                     **self._secrets(),
                 },
@@ -120,7 +131,14 @@ class ContainerAppsPlatform:
             }
         return {
             "triggerType": "Schedule",
-            "scheduleTriggerConfig": {**note("In UTC."), "cronExpression": self.deployment.schedule, **counts},
+            "scheduleTriggerConfig": {
+                **note(
+                    "In UTC. It starts though last night's is still there: both work the run that is open, share its "
+                    "in_flight, and pull nothing twice."
+                ),
+                "cronExpression": self.deployment.schedule,
+                **counts,
+            },
         }
 
     def _event(self) -> Part:
@@ -166,7 +184,7 @@ class ContainerAppsPlatform:
 
     @property
     def _needed(self) -> list[Variable]:
-        return [variable for variable in self.deployment.source.variables if not variable.has_default]
+        return [variable for variable in self.deployment.variables if not variable.has_default]
 
     def _secrets(self) -> Part:
         secrets: list[Part] = [
@@ -224,7 +242,7 @@ class ContainerAppsPlatform:
         }
         environment: list[Part] = [{"name": name, "value": value} for name, value in plain.items()]
         environment += [{"name": one.name, "secretRef": _secret_name(one)} for one in self._needed]
-        if optional := [one.name for one in self.deployment.source.variables if one.has_default]:
+        if optional := [one.name for one in self.deployment.variables if one.has_default]:
             noted = {**note(f"Left to the defaults in the source: {', '.join(optional)}."), **environment[-1]}
             environment[-1] = noted
         return environment

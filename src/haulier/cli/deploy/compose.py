@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from pathlib import PurePath
 
 from haulier.cli.deploy.deployed_source import FOLDER
-from haulier.cli.deploy.deployment import TERMINATION_SECONDS, WAIT_SECONDS, Deployment
+from haulier.cli.deploy.deployment import CONNECTION_VARIABLE, TERMINATION_SECONDS, WAIT_SECONDS, Deployment
 from haulier.cli.deploy.sizing import CPU, GIBIBYTES
 from haulier.cli.deploy.yaml_text import documents_text, note
 
 DATA = "/data"
 """Where the volume is that all containers share."""
 LONGEST_NAME = 44
-_CONNECTION = "AZURE_STORAGE_CONNECTION_STRING"
 _TRIES = 3
+_DEFAULT_NOTE = "As the shell or .env has it; where they have none it is not set, and the source takes its default."
 _LATE_SECONDS = 60
 """A worker begins when the items are on the queue. A short run may be closed before, or have no item."""
 
@@ -46,8 +46,8 @@ class ComposePlatform:
         project: dict[str, object] = {
             "name": deployment.name,
             "services": {
-                **note(deployment.enqueue_note),
-                "enqueue": {**self._service(deployment.enqueue_words), "restart": "no"},
+                **note(deployment.enqueue_note(is_tried_again=True)),
+                "enqueue": {**self._service(deployment.enqueue_words(is_tried_again=True)), "restart": "no"},
                 **note("The workers. They leave once the run is closed."),
                 "work": work,
             },
@@ -89,15 +89,18 @@ class ComposePlatform:
         return service
 
     def _environment(self) -> Mapping[str, object]:
-        environment = {
+        environment: dict[str, object] = {
             "HAULIER_QUEUE": _literal(self.queue or f"sqlite:///{DATA}/queue.sqlite3"),
             "HAULIER_LAKE": _literal(self.lake or f"{DATA}/lake"),
         }
         environment |= {name: _literal(value) for name, value in self.deployment.settings.items()}
         if self.queue or self.lake:
-            environment[_CONNECTION] = _from_shell(_CONNECTION, has_default=False)
-        for variable in self.deployment.source.variables:
-            environment[variable.name] = _from_shell(variable.name, has_default=variable.has_default)
+            environment[CONNECTION_VARIABLE] = _from_shell(CONNECTION_VARIABLE)
+        variables = self.deployment.variables
+        environment |= {one.name: _from_shell(one.name) for one in variables if not one.has_default}
+        if optional := [one.name for one in variables if one.has_default]:
+            environment |= note(_DEFAULT_NOTE)
+            environment |= dict.fromkeys(optional)
         return environment
 
     def _volumes(self) -> list[Service]:
@@ -116,6 +119,6 @@ def _literal(text: str) -> str:
     return text.replace("$", "$$")
 
 
-def _from_shell(name: str, *, has_default: bool) -> str:
-    """Compose refuses to start without a value; haulier takes the default of its source for an empty one."""
-    return f"${{{name}:-}}" if has_default else f"${{{name}:?set it in the shell or in a file named .env}}"
+def _from_shell(name: str) -> str:
+    """Compose refuses to start without a value."""
+    return f"${{{name}:?set it in the shell or in a file named .env}}"

@@ -4,24 +4,26 @@ from __future__ import annotations
 
 import ast
 import dataclasses
+import json
+import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from haulier.api.http.redactor import is_telling
 from haulier.api.identity.auth import Secret
 from haulier.app.app import App
+from haulier.cli.deploy.credential import credential_places, texts_of
 from haulier.config.environment import referred_variables
 from haulier.errors import UsageError
 
 FOLDER = "/sources"
 """Where its text stands in a container."""
-MAX_TEXT_BYTES = 900_000
-"""A ConfigMap holds a mebibyte with all that is about it."""
+MAX_TEXT_BYTES = 200_000
+"""`kubectl apply` writes the whole object into one of its annotations, as JSON, and those have 262,144 bytes."""
+MAX_JSON_BYTES = 250_000
 
-_SECRET_KEYS = frozenset({"bearer", "password", "client_secret", "key_password", "token", "key"})
-_PAIRS = frozenset({"headers", "query", "parameters"})
+_KEY = re.compile(r"[A-Za-z0-9_][-._A-Za-z0-9]{0,252}")
 _READERS = frozenset({"env", "environ", "getenv"})
 
 
@@ -46,6 +48,14 @@ class DeployedSource:
     def file_name(self) -> str:
         return "" if self.file is None else self.file.name
 
+    def require_key(self) -> None:
+        """Raises `UsageError` for a file whose name cannot be a key of the platform's object."""
+        if self.file is not None and not _KEY.fullmatch(self.file_name):
+            raise UsageError(
+                f"{self.file_name!r} cannot be mounted: the platform takes letters, digits, `-`, `_` and `.` in the "
+                "name of a file. Rename it."
+            )
+
 
 def deployed_source(app: App, typed: str, in_image: str | None) -> DeployedSource:
     """``in_image`` is the path of the source in the image, which then needs no text. Raises `UsageError` for what
@@ -63,19 +73,25 @@ def deployed_source(app: App, typed: str, in_image: str | None) -> DeployedSourc
             f"{typed} needs {', '.join(beside)} beside it, and is deployed as one file. Copy them into an image of "
             f"your own, and say where the source is in it: --in-image {FOLDER}/{file.name}"
         )
-    if len(text.encode()) > MAX_TEXT_BYTES:
+    if len(text.encode()) > MAX_TEXT_BYTES or _json_bytes(text) > MAX_JSON_BYTES:
         raise UsageError(
-            f"{typed} has more than {MAX_TEXT_BYTES:,} bytes, which no platform takes as a setting. Copy it into an "
-            f"image of your own, and say where it is in it: --in-image {FOLDER}/{file.name}"
+            f"{typed} has more than {MAX_TEXT_BYTES:,} bytes, or that many with what JSON escapes: `kubectl apply` "
+            "does not take it. Copy it into an image of your own, and say where it is in it: "
+            f"--in-image {FOLDER}/{file.name}"
         )
     return DeployedSource(app, f"{FOLDER}/{file.name}", file, text, variables)
+
+
+def _json_bytes(text: str) -> int:
+    """In the JSON of Go, which writes `<`, `>` and `&` with six characters."""
+    return len(json.dumps(text, ensure_ascii=False).encode()) + 5 * sum(map(text.count, "<>&"))
 
 
 def _variables(app: App, file: Path | None, text: str) -> tuple[Variable, ...]:
     if file is not None and file.suffix == ".toml":
         found = [
             Variable(name, default is not None)
-            for _, value in _texts(tomllib.loads(text))
+            for _, value in texts_of(tomllib.loads(text))
             for name, default in referred_variables(value)
         ]
     else:
@@ -83,21 +99,6 @@ def _variables(app: App, file: Path | None, text: str) -> tuple[Variable, ...]:
         found += [] if file is None else _read_in_code(text)
     needed = {variable.name for variable in found if not variable.has_default}
     return tuple(Variable(name, name not in needed) for name in sorted({variable.name for variable in found}))
-
-
-def _texts(table: object, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], str]]:
-    """Every text of a source file, with its keys."""
-    match table:
-        case str():
-            yield path, table
-        case Mapping():
-            for key, value in table.items():
-                yield from _texts(value, (*path, key))
-        case list():
-            for value in table:
-                yield from _texts(value, path)
-        case _:
-            pass
 
 
 def _secrets(value: object) -> Iterator[Secret]:
@@ -138,43 +139,22 @@ def _reader(node: ast.expr) -> str:
 
 
 def _require_no_credential(app: App, typed: str, file: Path, text: str) -> None:
-    if file.suffix == ".toml":
-        places = [".".join(path) for path, value in _texts(tomllib.loads(text)) if _is_credential(path, value)]
-    else:
-        auths = [part for part in (app.api.auth, app.api.tls) if part is not None]
-        places = [
-            f"{type(auth).__name__}({field.name}=...)"
-            for auth in auths
-            for field in dataclasses.fields(auth)  # type: ignore[arg-type]
-            if field.name in _SECRET_KEYS and isinstance(value := getattr(auth, field.name), str) and value
-        ]
-        places += [f"headers: {name}" for name, value in app.api.headers if is_telling(name) and value]
-    if places:
-        reference = "${NAME}" if file.suffix == ".toml" else 'env("NAME")'
+    place = next(credential_places(app, file, text), None)
+    if place is not None:
+        in_code = 'env("NAME")' if "(" in place else 'os.environ["NAME"]'
+        reference = "${NAME}" if file.suffix == ".toml" else in_code
         raise UsageError(
-            f"{typed} holds a credential itself, at {places[0]}: it would be printed with the source. Put it into an "
-            f"environment variable, and write {reference} there."
+            f"{typed} holds a credential itself, at {place}: it would be printed with the source. Put it into an "
+            f"environment variable, and write {reference} there. If it is none, copy the source into an image of your "
+            f"own: --in-image {FOLDER}/{file.name}"
         )
-
-
-def _is_credential(path: tuple[str, ...], value: str) -> bool:
-    """Whether a credential stands at these keys as it is, or as the default of a variable."""
-    *tables, key = path
-    if tables[-1:] in (["auth"], ["tls"]):
-        is_secret = key in _SECRET_KEYS or key == "value"
-    elif key == "proxy":
-        is_secret = "@" in value
-    else:
-        is_secret = bool(_PAIRS.intersection(tables)) and is_telling(key)
-    variables = referred_variables(value)
-    return is_secret and bool(value) and (not variables or any(default for _, default in variables))
 
 
 def _files_beside(app: App, file: Path, text: str) -> set[str]:
     """Files of its folder that a source reads or imports: one mounted file does not bring them."""
     folder = file.absolute().parent
     found = {Path(name).name for name in (app.api.tls.files if app.api.tls is not None else ())}
-    found |= {word for word in app.on_close[:1] if word.startswith(("./", "../"))}
+    found |= {word for word in app.on_close if word.startswith(("./", "../")) or (folder / word).is_file()}
     if file.suffix == ".py":
         for node in ast.walk(ast.parse(text)):
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from haulier.cli.deploy.azure_places import AzurePlaces
-from haulier.cli.deploy.deployed_source import FOLDER
-from haulier.cli.deploy.deployment import TERMINATION_SECONDS, Deployment
+from haulier.cli.deploy.deployed_source import FOLDER, Variable
+from haulier.cli.deploy.deployment import CONNECTION_VARIABLE, TERMINATION_SECONDS, Deployment
 from haulier.cli.deploy.sizing import CPU, GIBIBYTES, MESSAGES_A_WORKER
 from haulier.cli.deploy.yaml_text import documents_text, note
 
@@ -32,6 +32,8 @@ class KubernetesPlatform:
     client_id: str
     """Of the identity that pods show to Azure."""
     namespace: str | None
+    is_by_connection: bool
+    """Whether pods show a connection string out of the Secret, and no identity."""
 
     def text(self, parts: tuple[str, ...]) -> str:
         """``parts`` are of ``enqueue`` and ``work``: with both it is all that a fleet needs."""
@@ -47,9 +49,10 @@ class KubernetesPlatform:
     # -- what jobs need ------------------------------------------------------------------------------------------------
 
     def _heading(self) -> str:
-        name, variables = self.deployment.name, self.deployment.source.variables
+        name, variables = self.deployment.name, self.deployment.variables
         lines = [f"Source {self.deployment.source.app.name!r} of haulier on Kubernetes: haulier deploy k8s --help"]
-        if needed := [variable.name for variable in variables if not variable.has_default]:
+        needed = [variable.name for variable in variables if not variable.has_default]
+        if needed := [*([CONNECTION_VARIABLE] if self.is_by_connection else []), *needed]:
             into = "" if self.namespace is None else f" --namespace {self.namespace}"
             values = " ".join(f'--from-literal={name}="${name}"' for name in needed)
             lines.append("Make the secrets first, from variables of your shell:")
@@ -67,6 +70,13 @@ class KubernetesPlatform:
         return {"app.kubernetes.io/name": "haulier", "app.kubernetes.io/instance": self.deployment.name}
 
     def _account(self) -> Object:
+        if self.is_by_connection:
+            return {
+                **note("The pods' account. It needs no rights: what they show to Azure is in the Secret."),
+                "apiVersion": "v1",
+                "kind": "ServiceAccount",
+                "metadata": self._metadata(),
+            }
         return {
             **note(
                 "The pods' identity in Azure. It needs the roles of docs/azure.md, and a federated credential for this "
@@ -93,23 +103,25 @@ class KubernetesPlatform:
         job: Object = {
             **note("Only exit code 4 is worth another try: the API, the lake or the queue could not be used."),
             "backoffLimit": _RETRIES,
-            "podFailurePolicy": self._failures(1, 2, 3),
+            "podFailurePolicy": self._failures("FailJob", 1, 2, 3),
             **self._kept(),
-            "template": self._pod(self.deployment.enqueue_words),
+            "template": self._pod(self.deployment.enqueue_words(is_tried_again=True)),
         }
-        return self._job_or_cron("-enqueue", self.deployment.enqueue_note, job)
+        return self._job_or_cron("-enqueue", self.deployment.enqueue_note(is_tried_again=True), job)
 
     def _work(self) -> Object:
         workers = self.deployment.workers
         job: Object = {
-            **note(
-                "No completions: one worker that ends well has seen the run closed, and none is started for it again."
-            ),
             "parallelism": workers,
-            **note("A worker that fails is started again, so many times in all."),
-            "backoffLimit": _RETRIES * workers,
-            **note("Exit code 2 fails the Job at once: a person must change something. 4 is started again."),
-            "podFailurePolicy": self._failures(2),
+            "completions": workers,
+            **note("Each worker by itself: one that fails is started again, so many times, and the others go on."),
+            "completionMode": "Indexed",
+            "backoffLimitPerIndex": _RETRIES,
+            **note(
+                "One that ends with exit code 2 is not: a person must change something, perhaps of its node alone. The "
+                "others finish the run, and then the Job has failed."
+            ),
+            "podFailurePolicy": self._failures("FailIndex", 2),
             **self._kept(),
             "template": self._pod(self.deployment.work_words()),
         }
@@ -143,11 +155,11 @@ class KubernetesPlatform:
     def _kept(self) -> Object:
         return {} if self.deployment.schedule else {"ttlSecondsAfterFinished": 7 * 86_400}
 
-    def _failures(self, *final_codes: int) -> Object:
+    def _failures(self, action: str, *final_codes: int) -> Object:
         codes = {"containerName": "haulier", "operator": "In", "values": list(final_codes)}
         return {
             "rules": [
-                {"action": "FailJob", "onExitCodes": codes},
+                {"action": action, "onExitCodes": codes},
                 {
                     **note("A node that was drained is no failure."),
                     "action": "Ignore",
@@ -160,16 +172,20 @@ class KubernetesPlatform:
 
     def _scaled_work(self) -> list[Object]:
         deployment, places = self.deployment, self.places
+        account: Object = {"accountName": places.account}
+        reference: Object = {"authenticationRef": {"name": deployment.name}}
+        if self.is_by_connection:
+            account, reference = {"connectionFromEnv": CONNECTION_VARIABLE}, {}
         triggers = [
             {
                 "type": "azure-queue",
                 "metadata": {
-                    "accountName": places.account,
+                    **account,
                     "queueName": queue,
                     "queueLength": str(MESSAGES_A_WORKER),
                     "queueLengthStrategy": "all",
                 },
-                "authenticationRef": {"name": deployment.name},
+                **reference,
             }
             for queue in places.queues
         ]
@@ -220,7 +236,7 @@ class KubernetesPlatform:
                 },
             },
         }
-        return [authentication, scaled]
+        return [scaled] if self.is_by_connection else [authentication, scaled]
 
     # -- pods ----------------------------------------------------------------------------------------------------------
 
@@ -253,10 +269,12 @@ class KubernetesPlatform:
             },
             "volumeMounts": mounts,
         }
+        identity: Object = {} if self.is_by_connection else {"azure.workload.identity/use": "true"}
         return {
-            "metadata": {"labels": {**self._labels, "azure.workload.identity/use": "true"}},
+            "metadata": {"labels": {**self._labels, **identity}},
             "spec": {
                 "serviceAccountName": self.deployment.name,
+                **({"automountServiceAccountToken": False} if self.is_by_connection else {}),
                 "restartPolicy": "Never",
                 **note("A worker is gone before: what is under way may end, the rest goes back."),
                 "terminationGracePeriodSeconds": TERMINATION_SECONDS,
@@ -275,7 +293,8 @@ class KubernetesPlatform:
             **self.deployment.settings,
         }
         environment: list[Object] = [{"name": name, "value": value} for name, value in plain.items()]
-        for variable in self.deployment.source.variables:
+        connection = [Variable(CONNECTION_VARIABLE, has_default=False)] if self.is_by_connection else []
+        for variable in [*connection, *self.deployment.variables]:
             reference: dict[str, object] = {"name": self.deployment.name, "key": variable.name}
             if variable.has_default:
                 reference["optional"] = True

@@ -89,6 +89,8 @@ def _items(node: object) -> Sequence[object]:
 
 
 def _scalar(value: object) -> str:
+    if value is None:
+        return "null"
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int | float):

@@ -1,0 +1,114 @@
+"""Credentials in what would be printed: they belong into variables."""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from haulier.api.http.redactor import Redactor, is_telling
+from haulier.api.identity.auth import Secret
+from haulier.app.app import App
+from haulier.config.environment import filled_with_defaults, referred_variables
+
+_SECRET_KEYS = frozenset({"bearer", "password", "client_secret", "key_password", "token", "key"})
+_PAIRS = frozenset({"headers", "query", "parameters"})
+# A lake's URL has its container before the @.
+_USERINFO = re.compile(r"(?i)\b(?!abfss?:)[a-z][a-z0-9+.-]{0,40}://(?:[^/\s@\"':]+|[^/\s@\"':]*:[^/\s@\"']+)@")
+_HARMLESS = re.compile(r"(?i)\babfss?://[^/\s@]+@|(?<=://)[^/\s@\"':]*:@|\bkey=[^&;\s]{1,7}(?![^&;\s])")
+_HOLE = re.compile(r"\{[\w.!:\[\]]*\}|%\(\w+\)s|%[sdr]")
+_EMPTY_SCHEME = re.compile(r"(?i)\b(?:bearer|basic|token)\s*$")
+_TELLING_VARIABLE = re.compile(
+    r"(?i)passw|passphrase|passwd|pwd|credential|connection_?string|(^|_)(sas|dsn|pass)(_|$)"
+)
+# Slack, Teams and others let whoever knows the address in.
+_CALLED_URL = re.compile(r"(?i)https?://[^/\s?#]+([/?#]\S*)")
+_RANDOM_WORD = re.compile(r"(?=[A-Za-z_-]*[0-9])(?=[0-9_-]*[A-Za-z])[A-Za-z0-9_-]{16,}")
+
+
+def has_credential(text: str) -> bool:
+    """Whether ``text`` looks as if it held one: by what is masked in logs, too."""
+    shown = _EMPTY_SCHEME.sub("", _HOLE.sub("", _HARMLESS.sub("", filled_with_defaults(text))))
+    return _USERINFO.search(shown) is not None or Redactor().redact(shown) != shown
+
+
+def is_telling_command(text: str) -> bool:
+    """Whether a word of a command holds one, or the address of a hook that lets in whoever knows it."""
+    shown = filled_with_defaults(text)
+    return has_credential(text) or any(_RANDOM_WORD.search(found[1]) for found in _CALLED_URL.finditer(shown))
+
+
+def is_telling_variable(name: str) -> bool:
+    return is_telling(name) or name.endswith("_HEADERS") or _TELLING_VARIABLE.search(name) is not None
+
+
+def texts_of(table: object, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Every text of a source file, with its keys."""
+    match table:
+        case str():
+            yield path, table
+        case Mapping():
+            for key, value in table.items():
+                yield from texts_of(value, (*path, key))
+        case list():
+            for value in table:
+                yield from texts_of(value, path)
+        case _:
+            pass
+
+
+def credential_places(app: App, file: Path, text: str) -> Iterator[str]:
+    """Where in ``file``, whose text is ``text``, a credential stands as it is."""
+    if file.suffix == ".toml":
+        for path, value in texts_of(tomllib.loads(text)):
+            if _is_credential(path, value):
+                yield ".".join(path)
+    else:
+        yield from _places_in_code(app, text)
+    # Comments are printed with the rest.
+    for number, line in enumerate(text.splitlines(), start=1):
+        if _USERINFO.search(_HOLE.sub("", filled_with_defaults(line))):
+            yield f"line {number}"
+
+
+def _is_credential(path: tuple[str, ...], value: str) -> bool:
+    """Whether a credential stands at these keys as it is, or as the default of a variable."""
+    *tables, key = path
+    if tables[-1:] in (["auth"], ["tls"]):
+        is_secret = key in _SECRET_KEYS or key == "value"
+    elif key == "proxy":
+        is_secret = "@" in value
+    else:
+        is_secret = bool(_PAIRS.intersection(tables)) and is_telling(key)
+    variables = referred_variables(value)
+    if is_secret and value and (not variables or any(default for _, default in variables)):
+        return True
+    return is_telling_command(value) if path == ("on_close",) else has_credential(value)
+
+
+def _places_in_code(app: App, text: str) -> Iterator[str]:
+    for part in (app.api.auth, app.api.tls):
+        for field in () if part is None else dataclasses.fields(part):  # type: ignore[arg-type]
+            if field.name in _SECRET_KEYS and _shown(getattr(part, field.name)):
+                yield f"{type(part).__name__}({field.name}=...)"
+    yield from (f"headers: {name}" for name, value in app.api.headers if is_telling(name) and value)
+    if "@" in _shown(app.api.proxy):
+        yield "Api(proxy=...)"
+    for node in ast.walk(ast.parse(text)):
+        match node:
+            case ast.Constant(value=str(value)) if value in app.on_close and is_telling_command(value):
+                yield f"on_close, line {node.lineno}"
+            case ast.Constant(value=str(value)) if has_credential(value):
+                yield f"line {node.lineno}"
+            case _:
+                pass
+
+
+def _shown(value: object) -> str:
+    """What of a value stands in the code: of a variable its default."""
+    if isinstance(value, Secret):
+        return value.default or ""
+    return value if isinstance(value, str) else ""
