@@ -13,8 +13,8 @@ from haulier.app.source_loader import load_app
 from haulier.cli.deploy.aca import ENVIRONMENT, IDENTITY, VAULT, ContainerAppsPlatform
 from haulier.cli.deploy.aca import LONGEST_NAME as LONGEST_ACA_NAME
 from haulier.cli.deploy.azure_places import azure_places
-from haulier.cli.deploy.compose import DATA, ComposePlatform
 from haulier.cli.deploy.compose import LONGEST_NAME as LONGEST_COMPOSE_NAME
+from haulier.cli.deploy.compose import ComposePlatform, require_volume
 from haulier.cli.deploy.cron import checked_cron
 from haulier.cli.deploy.deployed_source import deployed_source
 from haulier.cli.deploy.deployment import (
@@ -242,21 +242,11 @@ def _compose(**common: Any) -> int:
         )
     if queue.startswith("azure-queue:"):
         azure_places("Docker Compose", queue, lake)
-    _require_volume(common["queue"] or app.queue, common["lake"] or app.lake)
+    require_volume(common["queue"] or app.queue, common["lake"] or app.lake)
     on_azure = lake.lower().startswith(("az:", "abfss:"))
     platform = ComposePlatform(deployment, queue if queue.startswith("azure-queue:") else "", lake if on_azure else "")
     _print(platform.text(), deployment, {}, app)
     return 0
-
-
-def _require_volume(queue: str, lake: str) -> None:
-    """Raises `UsageError` for a place on this machine: containers would not see it."""
-    for name, place, instead in (("queue", queue, "sqlite"), ("lake", lake, "lake")):
-        if place.startswith(("sqlite:////", "sqlite:///~", "/", "~", "file:")):
-            raise UsageError(
-                f"The {name} {place} is on this machine, where containers do not see it: those on one machine are in "
-                f"the containers' volume, at {DATA}. Write --{name} {instead} for that, or name one on Azure."
-            )
 
 
 def _deployment(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from haulier.cli.deploy.azure_places import AzurePlaces
 from haulier.cli.deploy.deployed_source import FOLDER, Variable
-from haulier.cli.deploy.deployment import Deployment
+from haulier.cli.deploy.deployment import WORK_NOTE, Deployment
 from haulier.cli.deploy.sizing import CPU, GIBIBYTES, MESSAGES_A_WORKER
 from haulier.cli.deploy.yaml_text import documents_text, note
 from haulier.errors import UsageError
@@ -81,10 +81,9 @@ class ContainerAppsPlatform:
     def _work(self) -> Part:
         deployment = self.deployment
         if not deployment.is_by_depth:
-            about = "The workers. They leave once the run is closed, or an hour without one."
             return self._job(
                 "work",
-                about,
+                WORK_NOTE,
                 self._trigger(deployment.workers, deployment.workers),
                 deployment.work_words(),
                 retries=_RETRIES * deployment.workers,

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import PurePath
 
 from haulier.cli.deploy.deployed_source import FOLDER
-from haulier.cli.deploy.deployment import CONNECTION_VARIABLE, TERMINATION_SECONDS, WAIT_SECONDS, Deployment
+from haulier.cli.deploy.deployment import CONNECTION_VARIABLE, TERMINATION_SECONDS, Deployment
 from haulier.cli.deploy.sizing import CPU, GIBIBYTES
 from haulier.cli.deploy.yaml_text import documents_text, note
+from haulier.errors import UsageError
 
 DATA = "/data"
 """Where the volume is that all containers share."""
@@ -17,7 +18,7 @@ LONGEST_NAME = 44
 _TRIES = 3
 _DEFAULT_NOTE = "As the shell or .env has it; where they have none it is not set, and the source takes its default."
 _LATE_SECONDS = 60
-"""A worker begins when the items are on the queue. A short run may be closed before, or have no item."""
+"""A worker begins with what starts the run, or after it. A short run may be closed before, or have no item."""
 
 Service = Mapping[str, object]
 
@@ -35,7 +36,7 @@ class ComposePlatform:
         start: Service = {"depends_on": {"enqueue": {"condition": "service_completed_successfully"}}}
         work: Service = {
             **({} if deployment.is_staying else start),
-            **self._service(deployment.work_words(WAIT_SECONDS if deployment.is_staying else _LATE_SECONDS)),
+            **self._service(deployment.work_words(_LATE_SECONDS)),
             "restart": f"on-failure:{_TRIES}",
             "deploy": {
                 **note("Another number: docker compose up --scale work=4"),
@@ -48,7 +49,7 @@ class ComposePlatform:
             "services": {
                 **note(deployment.enqueue_note(is_tried_again=True)),
                 "enqueue": {**self._service(deployment.enqueue_words(is_tried_again=True)), "restart": "no"},
-                **note("The workers. They leave once the run is closed."),
+                **note("The workers. They leave once no run is open or being planned, at the earliest after a minute."),
                 "work": work,
             },
         }
@@ -122,3 +123,13 @@ def _literal(text: str) -> str:
 def _from_shell(name: str) -> str:
     """Compose refuses to start without a value."""
     return f"${{{name}:?set it in the shell or in a file named .env}}"
+
+
+def require_volume(queue: str, lake: str) -> None:
+    """Raises `UsageError` for a place on this machine: containers would not see it."""
+    for name, place, instead in (("queue", queue, "sqlite"), ("lake", lake, "lake")):
+        if place.startswith(("sqlite:////", "sqlite:///~", "/", "~", "file:")):
+            raise UsageError(
+                f"The {name} {place} is on this machine, where containers do not see it: those on one machine are in "
+                f"the containers' volume, at {DATA}. Write --{name} {instead} for that, or name one on Azure."
+            )

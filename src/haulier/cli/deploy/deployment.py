@@ -14,8 +14,9 @@ from haulier.cli.deploy.sizing import WORKERS, WORKERS_BY_DEPTH, most_workers
 from haulier.errors import UsageError
 from haulier.plurals import count_of
 
-WAIT_SECONDS = 3600
-"""So long a worker of a fixed fleet waits for a run that it may work: the plan is made meanwhile."""
+WAIT_SECONDS = 1800
+"""So long a worker of a fixed fleet stays at least: what starts the run may be tried again a few times meanwhile."""
+WORK_NOTE = "The workers. They stay for half an hour at least, and leave once no run is open or being planned."
 TERMINATION_SECONDS = 30
 """So long after it asked a container to stop a platform kills it: more than `--grace`, and the end of a worker."""
 IMAGE = "<IMAGE>"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from haulier.cli.deploy.azure_places import AzurePlaces
 from haulier.cli.deploy.deployed_source import FOLDER, Variable
-from haulier.cli.deploy.deployment import CONNECTION_VARIABLE, TERMINATION_SECONDS, Deployment
+from haulier.cli.deploy.deployment import CONNECTION_VARIABLE, TERMINATION_SECONDS, WORK_NOTE, Deployment
 from haulier.cli.deploy.sizing import CPU, GIBIBYTES, MESSAGES_A_WORKER
 from haulier.cli.deploy.yaml_text import documents_text, note
 
@@ -125,9 +125,7 @@ class KubernetesPlatform:
             **self._kept(),
             "template": self._pod(self.deployment.work_words()),
         }
-        return self._job_or_cron(
-            "-work", "The workers. They leave once the run is closed, or an hour without one.", job
-        )
+        return self._job_or_cron("-work", WORK_NOTE, job)
 
     def _job_or_cron(self, suffix: str, about: str, job: Object) -> Object:
         deployment = self.deployment
