@@ -99,10 +99,8 @@ export function openDecision({ page, runId, what, selection, words, onDone }) {
       const found = await api.decide(runId, what, { ...selection, dry_run: true });
       const count = found[`would_be_${verb.done}`];
       counted = found.preview;
-      setProse(
-        said,
-        `${refused && `${refused} `}${countOf(count, "item")} of run ${runId} would be ${verb.done}. Nothing has been changed yet.`,
-      );
+      const meant = `${countOf(count, "item")} of run ${runId} would be ${verb.done}.`;
+      setProse(said, refused ? `${refused} ${meant}` : `${meant} Nothing has been changed yet.`);
       choice.forEach((node) => setShown(node, count > 0));
       if (!count) return;
       setRows(
