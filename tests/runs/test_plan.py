@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ import pytest
 from haulier.errors import LakeUnavailableError, RunEndedError, UsageError
 from haulier.items.workitem import WorkItem
 from haulier.runs.plan import MAX_ITEM_BYTES, plan_item, read_seal, read_shard, write_plan
+from haulier.runs.planning import LOST_SECONDS, SIGN_SECONDS, PlanningRun
 from tests.harness.cuts.calls import Cuts, every_cut
 from tests.runs.rig import SHARD_ITEMS, Place, Process, Thing, finish, given, key_of, thing
 
@@ -100,6 +102,43 @@ async def test_p1_an_unsealed_plan_stays_when_its_run_is_cancelled(place: Place,
     assert len(place.files("**/*.ndjson")) == 2
     await process.work(run)
     assert not place.api.requests
+
+
+async def test_a_plan_gives_signs_while_it_is_made(place: Place, process: Process) -> None:
+    """Workers wait for one that takes hours, and not for one that was given up; one that is begun again counts anew.
+    What a sealed plan has of them is in nobody's way."""
+    run = await process.claim()
+    watched = PlanningRun(process.lake, run.paths, place.clock.monotonic())
+
+    async def never() -> AsyncIterator[WorkItem]:
+        await asyncio.Event().wait()
+        yield thing(1)
+
+    async def is_alive_after(seconds: float) -> bool:
+        await place.clock.run_for(seconds)
+        return await watched.is_alive(place.clock.monotonic())
+
+    planning = asyncio.ensure_future(process.enqueuer.plan(run, never))
+    for _ in range(4):
+        assert await is_alive_after(LOST_SECONDS / 2)
+    planning.cancel()
+    await asyncio.wait([planning])
+    assert await is_alive_after(0)
+    assert not await is_alive_after(LOST_SECONDS)
+    late = PlanningRun(process.lake, run.paths, place.clock.monotonic() - LOST_SECONDS)
+    assert not await late.is_alive(place.clock.monotonic())
+
+    async def slow() -> AsyncIterator[WorkItem]:
+        await place.clock.sleep(SIGN_SECONDS * 2.5)
+        yield thing(1)
+
+    planning = asyncio.ensure_future(process.enqueuer.enqueue(run, slow))
+    assert await is_alive_after(SIGN_SECONDS * 1.5)
+    assert await late.is_alive(place.clock.monotonic())
+    await place.clock.run_for(SIGN_SECONDS)
+    assert (await planning).items == 1
+    assert (await finish(place, run)).verdict == "complete"
+    assert place.judge(run).problems == []
 
 
 async def test_p1_equal_items_are_kept_once_and_counted(process: Process) -> None:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 
 import pytest
 
 from haulier.errors import UsageError
-from haulier.queues.seam import QueueCapabilities
+from haulier.queues.seam import Depth, QueueCapabilities
 from haulier.runs.closing import Closer
 from haulier.runs.records import OpenedRecord, encode_record
-from haulier.runs.repair import Repaired, Repairer, newest_repair
+from haulier.runs.repair import LOOKS_APART_SECONDS, Repaired, Repairer, newest_repair
 from haulier.runs.run import Run
+from haulier.runs.state import RunState, run_state
 from tests.harness.cuts.calls import Cut, Cuts
 from tests.runs.rig import Place, Process, finish, key_of, thing
 
@@ -103,6 +105,50 @@ async def test_where_depth_is_not_exact_everything_missing_is_sent(place: Place,
     assert len(place.messages) == 5
     assert (await finish(place, run)).verdict == "complete"
     assert place.api.requests.total() == 3
+
+
+async def test_g1_a_start_sends_what_a_queue_has_lost_and_only_then(place: Place, process: Process) -> None:
+    """Not while a message of the run is held or delayed; nor, where the queue counts roughly, any message at all. What
+    has ended is not sent, and the next start finds what this one sent."""
+
+    class Rough:
+        """Counts as Azure does: all messages, in whatever state, as ready ones."""
+
+        def __init__(self) -> None:
+            self.capabilities: QueueCapabilities = dataclasses.replace(process.queue.capabilities, exact_depth=False)
+
+        async def depth(self) -> Depth:
+            return Depth((await process.queue.depth()).unsettled, 0, 0, 0)
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(process.queue, name)
+
+    async def sent_by(*repairers: Repairer) -> list[int]:
+        starts = asyncio.gather(*[repairer.repair_if_lost(run) for repairer in repairers])
+        await place.clock.run_for(LOOKS_APART_SECONDS)
+        return await starts
+
+    exact, rough = Repairer(process.closer), Repairer(dataclasses.replace(process.closer, queue=Rough()))
+    run = await enqueued(process, 1, 2, 3)
+    (done,) = await process.queue.dequeue(1, 60)
+    await process.settle(run, done)
+    (leased,) = await process.queue.dequeue(1, 600)
+    await lose(place, 3)
+    await process.queue.release(leased, leased.body, delay_seconds=600)
+    assert await sent_by(exact, rough) == [0, 0]
+    await process.queue.purge()
+    other = await enqueued(process, 4)
+    assert await sent_by(rough) == [0]
+    assert await sent_by(exact) == [2]
+    place.store.messages.clear()
+    assert await sent_by(rough) == [2]
+    assert await sent_by(rough, exact) == [0, 0]
+    assert sorted((sent.run_id, sent.key, sent.resent) for sent in place.messages) == sorted(
+        (run.run_id, key_of(thing(number)), True) for number in (2, 3)
+    )
+    assert (await finish(place, run)).verdict == "complete"
+    assert await sent_by(exact) == [0]
+    assert (await run_state(process.lake, other.paths))[0] is RunState.OPEN
 
 
 async def test_of_two_repairs_at_once_one_sends(place: Place, process: Process) -> None:

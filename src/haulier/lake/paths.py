@@ -62,6 +62,9 @@ class RunPaths:
     def held_in(self, path: str) -> str:
         return path.removeprefix(f"{self.root}/")
 
+    def planning(self, attempt: str, number: int) -> str:
+        return f"{self.root}/plan/{attempt}/planning-{number}"
+
     def sending(self, attempt: str, shard: str) -> str:
         return f"{self.root}/plan/{attempt}/{shard}.sending"
 

@@ -19,6 +19,7 @@ from haulier.lake.names import is_path
 from haulier.lake.paths import RunPaths
 from haulier.lake.seam import Lake
 from haulier.queues.envelope import MAX_PAYLOAD_BYTES
+from haulier.runs.planning import giving_signs
 from haulier.runs.records import ChildList, PlannedItem, Seal, Shard, decode_record, encode_record
 from haulier.runs.scratch import Scratch
 from haulier.runs.watermark.planned_spans import PlannedSpans
@@ -130,8 +131,9 @@ async def write_plan(
     shards: list[Shard] = []
     survey = PlanSurvey(paths.mode, until)
     try:
-        async for fresh in survey.fresh(items, shard_items):
-            shards.append(await _write_shard(lake, paths, attempt, len(shards), fresh))
+        async with giving_signs(lake, paths, clock, attempt):
+            async for fresh in survey.fresh(items, shard_items):
+                shards.append(await _write_shard(lake, paths, attempt, len(shards), fresh))
     finally:
         survey.close()
     seal = survey.sealed(attempt, shards, finished or Finished(), clock.now())

@@ -16,13 +16,14 @@ from haulier.runs.plan import read_seal
 from haulier.runs.records import RepairRecord, Seal, encode_record
 from haulier.runs.run import Run
 from haulier.runs.state import RunState, run_state
-from haulier.runs.stranded import is_counted, send_lost
+from haulier.runs.stranded import is_counted, is_message_of, send_lost
 
 if TYPE_CHECKING:
     from haulier.runs.closing import Closer
 
 MAX_PEEKED = 100_000
 """Messages that are read to see which items are queued: about 50 MB."""
+LOOKS_APART_SECONDS = 2.0
 
 
 async def newest_repair(lake: Lake, paths: RunPaths) -> int:
@@ -56,8 +57,40 @@ class Repairer:
     async def repair(self, run: Run, *, is_dry_run: bool = False) -> Repaired:
         """Raises `UsageError` where the run is not open, was not yet counted (``expect``), or is repaired by another
         process, which began meanwhile."""
+        found = await self._repair(run, await self._require_open(run), is_dry_run=is_dry_run)
+        if found is None:
+            raise UsageError(
+                f"Run {run.run_id} is being repaired by another process, which began at the same time. "
+                f"`haulier status SOURCE --run {run.run_id}` shows what is missing; repair again if that stays so."
+            )
+        return found
+
+    async def repair_if_lost(self, run: Run) -> int:
+        """Send what is missing of an open run, if the queue holds no message of it at two looks; where it cannot show
+        that, none at all. Returns how many were sent: 0 too where another process does it."""
+        if await self._has_messages(run):
+            return 0
+        await self.closer.clock.sleep(LOOKS_APART_SECONDS)
+        if await self._has_messages(run):
+            return 0
+        # Read after the looks: what has ended since the last message was taken is in the lake by now.
+        state, _ = await run_state(self.closer.lake, run.paths)
+        seal = await read_seal(self.closer.lake, run.paths)
+        if state is not RunState.OPEN or seal is None or not await is_counted(self.closer, run):
+            return 0
+        found = await self._repair(run, seal)
+        return 0 if found is None else found.sent
+
+    async def _has_messages(self, run: Run) -> bool:
+        """A count that is not exact is never below what there is, leased and delayed messages too."""
+        queue = self.closer.queue
+        if queue.capabilities.exact_depth:
+            return await queue.holds(is_message_of(run))
+        return (await queue.depth()).unsettled > 0
+
+    async def _repair(self, run: Run, seal: Seal, *, is_dry_run: bool = False) -> Repaired | None:
+        """None where another process repairs it. Workers wait anew before they do so by themselves."""
         lake, queue = self.closer.lake, self.closer.queue
-        seal = await self._require_open(run)
         number = await newest_repair(lake, run.paths) + 1
         ledger = Ledger(lake, run.paths)
         try:
@@ -67,19 +100,12 @@ class Repairer:
             missing = (await ledger.progress()).missing
             lost = await ledger.count(table.LOST)
             if lost and not is_dry_run:
-                await self._claim(run, number)
+                if not await claim_repair(self.closer, run, number):
+                    return None
                 await send_lost(self.closer, run, seal, ledger)
         finally:
             ledger.close()
         return Repaired(missing, lost, is_exact)
-
-    async def _claim(self, run: Run, number: int) -> None:
-        """Workers then wait anew before they repair by themselves."""
-        if not await claim_repair(self.closer, run, number):
-            raise UsageError(
-                f"Run {run.run_id} is being repaired by another process, which began at the same time. "
-                f"`haulier status SOURCE --run {run.run_id}` shows what is missing; repair again if that stays so."
-            )
 
     async def _require_open(self, run: Run) -> Seal:
         state, _ = await run_state(self.closer.lake, run.paths)

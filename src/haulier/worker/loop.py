@@ -60,15 +60,22 @@ HAND_BACK_SECONDS = 3.0
 """After the grace, while the queue does not answer. What it does not take back comes when its lease runs out."""
 LEAVE_SECONDS = 4.0
 """After the grace, with the last receipts and completions. Two seconds more are telemetry's (`cli/leaving.py`)."""
+RUNS_CLOSED = "every run that it worked is closed"
 
 logger = logging.getLogger("haulier.worker")
 
 
 class Worker:
-    """Takes items for its free slots, until the watched runs are closed or it is asked to stop."""
+    """Takes items for its free slots until the watched runs are closed, unless it ``stays``, or it is asked to stop."""
 
     def __init__(
-        self, deps: WorkerDeps, watch: Watch, on_stall: Callable[[], None], *, exit_idle: bool = False
+        self,
+        deps: WorkerDeps,
+        watch: Watch,
+        on_stall: Callable[[], None],
+        *,
+        exit_idle: bool = False,
+        stays: bool = False,
     ) -> None:
         settings = deps.settings
         keeper = LeaseKeeper(deps.open_queue, deps.clock, settings.lease_seconds, on_stall)
@@ -77,6 +84,7 @@ class Worker:
         self._deps = deps
         self._watch = watch
         self._exit_idle = exit_idle
+        self._stays = stays
         self._state = WorkerState(
             deps,
             keeper,
@@ -105,6 +113,8 @@ class Worker:
         self._asked_at = 0.0
         """Monotonic time of the last question."""
         self._is_drained = False
+        self.rule = ""
+        """Why it left, where nothing was left to do."""
         self._is_woken = False
         self._looking = asyncio.Lock()
         """The looks of an idle worker and of a busy one read the same ledgers."""
@@ -136,10 +146,10 @@ class Worker:
         self._is_woken = True
         self._freed.set()
 
-    def exit_when_idle(self) -> None:
-        """Leave once nothing is ready, as a worker of an autoscaler does from its start."""
-        self._exit_idle = True
-        self.wake()
+    def leave(self, rule: str) -> None:
+        """There is nothing left to do."""
+        self._is_drained, self.rule = True, rule
+        self._freed.set()
 
     def stop_now(self) -> None:
         self._state.stop.set(4, "stopped at once")
@@ -220,6 +230,7 @@ class Worker:
             if self._is_idle:
                 if self._exit_idle and free > 0 and self._takes_looked_at == self._takes:
                     await stop_if_spent(self._attempts, self._state, self._watch)
+                    self.leave("no item is ready (--exit-idle)")
                     return
                 self._idle.set()
             elif not self._attempts:
@@ -387,9 +398,8 @@ class Worker:
                 self._note_failed(error, asked_at, self._look_patience)
             else:
                 self._takes_looked_at = takes
-                if not still_open and (takes or self._watch.closed):
-                    self._is_drained = True
-                    self._freed.set()
+                if not still_open and not self._stays and (takes or self._watch.closed):
+                    self.leave(RUNS_CLOSED)
                 looks, looked_after = (looks + 1 if takes == looked_after else 0), takes
                 await self._rest(min(looks, ENDED_LOOKS))
 
@@ -406,8 +416,7 @@ class Worker:
                 if await self._is_closed(run_id):
                     self._met.discard(run_id)
                     if run_id == self._watch.only:
-                        self._is_drained = True
-                        self._freed.set()
+                        self.leave(RUNS_CLOSED)
             known = left
 
     @property

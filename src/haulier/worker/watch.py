@@ -113,10 +113,14 @@ class Watch:
                 still_open += await self._look_at(run, quiet)
         return still_open
 
+    async def unclosed(self) -> list[tuple[Run, RunState]]:
+        runs = await self._runs()
+        states = await self._states_of(runs)
+        return [(run, states[run.run_id][0]) for run in runs if not states[run.run_id][0].is_closed]
+
     async def open_ids(self) -> set[str]:
         """Runs that have a plan, and are not closed."""
-        states = await self._states_of(await self._runs())
-        return {run_id for run_id, (state, _) in states.items() if state in (RunState.OPEN, RunState.CLOSING)}
+        return {run.run_id for run, state in await self.unclosed() if state is not RunState.PLANNING}
 
     async def look_at(self, run_id: str) -> bool:
         """Look at one run alone, while others keep the worker busy. Returns whether it is closed."""

@@ -17,8 +17,9 @@ from haulier.cli.sending import SendingView
 from haulier.cli.signals import until_signal
 from haulier.cli.source_command import SourceCall, source_command
 from haulier.lake.floor import require_room
-from haulier.plurals import count_of
+from haulier.plurals import count_of, were
 from haulier.runs.lost_queue import require_queue
+from haulier.runs.repair import Repairer
 from haulier.runs.run import Run
 
 
@@ -57,6 +58,8 @@ async def command(call: SourceCall, mode: str, streams: tuple[str, ...], is_new:
             was_planned = await source.lake.exists(run.paths.seal)
             view = SendingView(run.run_id, source.clock)
             seal = await until_signal(start(source, run, say_rest if was_planned else say_plan, view.show))
+            if seal is not None and was_planned:
+                await _mend(source, run)
         if seal is None:
             say(f"Interrupted: run {run.run_id} is only partly enqueued. Run the same command again to finish it.")
             return 4
@@ -71,6 +74,13 @@ async def command(call: SourceCall, mode: str, streams: tuple[str, ...], is_new:
         if call.as_json:
             emit({"state": "open", "run_id": run.run_id, "items": seal.items})
         return 0
+
+
+async def _mend(source: LiveSource, run: Run) -> None:
+    """What the queue lost brings no worker that follows its depth, and would keep the run open night after night."""
+    if sent := await Repairer(source.closer).repair_if_lost(run):
+        items = f"{count_of(sent, 'item')} of run {run.run_id} {were(sent)} sent again"
+        say(f"{items}: not ended, and the queue held no message of the run.")
 
 
 async def _find_open(source: LiveSource, mode: str) -> Run | None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import sys
 from dataclasses import replace
 
 import click
+from click.core import ParameterSource
 
 from haulier.app.app import App
 from haulier.app.open_source import LiveSource, Options, open_live
@@ -36,12 +38,15 @@ from haulier.cli.progress import Bar, has_bar
 from haulier.cli.progress_reader import OpenRunsReader
 from haulier.cli.run_wait import leaving_without_run
 from haulier.cli.signals import on_signals
+from haulier.cli.variables import SecondsRange
 from haulier.cli.worker_log import own_progress
 from haulier.runs.lost_queue import require_queue
 from haulier.runs.run import list_runs
 from haulier.runs.state import open_runs
 from haulier.worker.loop import Worker
 from haulier.worker.watch import Watch
+
+logger = logging.getLogger("haulier.worker")
 
 
 @click.command("work")
@@ -52,9 +57,10 @@ from haulier.worker.watch import Watch
 @exit_idle_option
 @click.option(
     *("--wait", "wait_seconds"),
-    type=click.FloatRange(min=0, min_open=True),
+    type=SecondsRange(0.1),
     metavar="SECONDS",
-    help="Leave when no run was open for so long; by default it is waited for without a limit.",
+    help="Stay for so long at least, and leave once no run was open or being planned for a minute: for a fleet of a "
+    "fixed size.",
 )
 @click.option("--with-parent", is_flag=True, hidden=True, help="Drain when standard input ends.")
 @click.option("--quiet", is_flag=True, hidden=True, help="Log nothing below a warning.")
@@ -81,9 +87,11 @@ def command(
     Waits for a sealed plan, and stays until its runs are closed. SIGTERM or Ctrl-C drains: no new item is taken, those
     under way may end within --grace, the rest go back uncounted. Exit code 0: drained; 4: not finished.
     """
-    if wait_seconds is not None and (exit_idle or run_id is not None):
-        other = "--exit-idle leaves at once" if exit_idle else "--run says which run is worked"
-        raise click.UsageError(f"{other}, and --wait waits for any: use one of them.")
+    if wait_seconds is not None:
+        exit_idle = exit_idle and not _is_variable("exit_idle")  # What is typed goes before it.
+        if exit_idle or run_id is not None:
+            other = "--exit-idle leaves at once" if exit_idle else "--run says which run is worked"
+            raise click.UsageError(f"{other}, and --wait waits for any: use one of them.")
     set_up_output(quiet)
     app = load_app(source)
     note_source_of_lines(app.name)
@@ -110,7 +118,7 @@ async def _work(
             await pick_run(source, run_id)  # A misspelt one would be waited for in vain.
         watch = Watch(source.lake, source.queue, source.closer, app.name, only=run_id)
         deps = source.worker_deps(child_command("isolate", typed, options))
-        worker = Worker(deps, watch, end_stalled, exit_idle=exit_idle)
+        worker = Worker(deps, watch, end_stalled, exit_idle=exit_idle, stays=wait_seconds is not None)
         if run_id is None and not exit_idle:
             await _say_waiting(source)
         bar = Bar(source.clock) if has_bar() and not with_parent else None
@@ -123,7 +131,7 @@ async def _work(
                 else:
                     await stack.enter_async_context(telling_holds(source, tell))
                 if wait_seconds is not None:
-                    await stack.enter_async_context(leaving_without_run(source, worker, wait_seconds, tell))
+                    await stack.enter_async_context(leaving_without_run(source, watch, worker, wait_seconds))
                 if bar is not None:
                     reader = OpenRunsReader(source.lake, app.name, run_id)
                     await stack.enter_async_context(
@@ -133,13 +141,21 @@ async def _work(
                     scope = source.client.scope
                     await stack.enter_async_context(own_progress(worker.stats, scope, source.clock, run_id))
                 code = await worker.run()
-        if code:
+        if not code:
+            logger.info("this worker leaves", extra={"why": worker.rule})
+            if wait_seconds is not None and sys.stderr.isatty():
+                say(f"This worker leaves: {worker.rule}.")
+        else:
             say(f"haulier: {worker.reason}")
             if not with_parent:  # A parent says it of all its children.
                 failures = await read_failures(source, source.client.scope.failures.run_id)
                 for line in failure_lines(failures, said=worker.reason):
                     say(line)
         return code
+
+
+def _is_variable(name: str) -> bool:
+    return click.get_current_context().get_parameter_source(name) is ParameterSource.ENVIRONMENT
 
 
 async def _say_waiting(source: LiveSource) -> None:

@@ -17,8 +17,10 @@ DATA = "/data"
 LONGEST_NAME = 44
 _TRIES = 3
 _DEFAULT_NOTE = "As the shell or .env has it; where they have none it is not set, and the source takes its default."
-_LATE_SECONDS = 60
-"""A worker begins with what starts the run, or after it. A short run may be closed before, or have no item."""
+_LATE_SECONDS = 5
+"""A worker begins when the items are on the queue. A short run may be closed before, or have no item."""
+_BESIDE_SECONDS = 60
+"""It begins beside `haulier run`, on the same machine."""
 
 Service = Mapping[str, object]
 
@@ -36,7 +38,7 @@ class ComposePlatform:
         start: Service = {"depends_on": {"enqueue": {"condition": "service_completed_successfully"}}}
         work: Service = {
             **({} if deployment.is_staying else start),
-            **self._service(deployment.work_words(_LATE_SECONDS)),
+            **self._service(deployment.work_words(_BESIDE_SECONDS if deployment.is_staying else _LATE_SECONDS)),
             "restart": f"on-failure:{_TRIES}",
             "deploy": {
                 **note("Another number: docker compose up --scale work=4"),
