@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+from typing import Any
 
 import pytest
 
@@ -120,7 +121,7 @@ async def test_g1_a_start_sends_what_a_queue_has_lost_and_only_then(place: Place
         async def depth(self) -> Depth:
             return Depth((await process.queue.depth()).unsettled, 0, 0, 0)
 
-        def __getattr__(self, name: str) -> object:
+        def __getattr__(self, name: str) -> Any:
             return getattr(process.queue, name)
 
     async def sent_by(*repairers: Repairer) -> list[int]:
