@@ -131,9 +131,8 @@ def worker_of(
     *,
     only: str | None = None,
     exit_idle: bool = False,
-    stays: bool = False,
     on_stall: Callable[[], None] = _refuse_to_hang,
 ) -> Worker:
     """A whole worker. It watches all runs of its source, or ``only`` one."""
     watch = watch or Watch(deps.lake, deps.queue, deps.closer, deps.source, only)
-    return Worker(deps, watch, on_stall, exit_idle=exit_idle, stays=stays)
+    return Worker(deps, watch, on_stall, exit_idle=exit_idle)
