@@ -225,6 +225,8 @@ def test_words_that_only_look_like_credentials_are_taken(capsys: pytest.CaptureF
         ('env("SHOP_TOKEN")', 'env("SHOP_TOKEN", "tok-7f3a9c1e5b")', "Bearer(token=...)"),
         ('"SHOP_ZONE", "a"', '"SHOP_ZONE", "https://me:tok-7f3a9c1e5b@zones.example.com"', "line 10"),
         ("app = App", "# http://me:tok-7f3a9c1e5b@proxy:3128\napp = App", "line 7"),
+        ("SIZE = ", 'headers = {"X-Api-Key": "tok7f3a9c1e5b"}\nSIZE = ', "line 11"),
+        ("SIZE = ", 'API_KEY = "tok7f3a9c1e5b"\nSIZE = ', "line 11"),
         (
             'lake="az',
             'on_close=["curl", "https://hooks.example.com/T1/tokR7f3a9c1e5bQkLmN4pXy"], lake="az',

@@ -26,6 +26,7 @@ _TELLING_VARIABLE = re.compile(
 )
 # Slack, Teams and others let whoever knows the address in.
 _CALLED_URL = re.compile(r"(?i)https?://[^/\s?#]+([/?#]\S*)")
+_VALUE = re.compile(r"(?=[^0-9]*[0-9])(?=[^A-Za-z]*[A-Za-z])[!-~]{12,}")
 _RANDOM_WORD = re.compile(r"(?=[A-Za-z_-]*[0-9])(?=[0-9_-]*[A-Za-z])[A-Za-z0-9_-]{16,}")
 
 
@@ -104,7 +105,30 @@ def _places_in_code(app: App, text: str) -> Iterator[str]:
             case ast.Constant(value=str(value)) if has_credential(value):
                 yield f"line {node.lineno}"
             case _:
-                pass
+                yield from (f"line {value.lineno}" for name, value in _named(node) if _is_value(name, value))
+
+
+def _named(node: ast.AST) -> Iterator[tuple[str, ast.expr]]:
+    """What code gives a name to: as a variable, as an argument, as a header."""
+    match node:
+        case ast.Assign(targets=[ast.Name(id=name) | ast.Attribute(attr=name)], value=value):
+            yield name, value
+        case ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value):
+            yield name, value
+        case ast.keyword(arg=str(name), value=value):
+            yield name, value
+        case ast.Dict(keys=keys, values=values):
+            for key, value in zip(keys, values, strict=True):
+                if isinstance(key, ast.Constant):
+                    yield str(key.value), value
+        case ast.Tuple(elts=[ast.Constant(value=str(name)), value]):
+            yield name, value
+        case _:
+            pass
+
+
+def _is_value(name: str, value: ast.expr) -> bool:
+    return is_telling(name) and isinstance(value, ast.Constant) and _VALUE.fullmatch(str(value.value)) is not None
 
 
 def _shown(value: object) -> str:
