@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,6 +14,8 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
 from haulier.telemetry.losses import Losses
+
+SILENT = "it does not answer in time"
 
 logger = logging.getLogger("haulier.telemetry")
 
@@ -38,10 +41,14 @@ class CollectorSession(requests.Session):
         self.last_trouble: Trouble | None = None
         """Of the newest one that had any."""
         self.is_closing = False
+        self._process = os.getpid()
         self._was_told = not tells
         self._lock = threading.Lock()
 
     def request(self, *args: Any, **options: Any) -> requests.Response:
+        if os.getpid() != self._process:
+            # The SDK goes on in a forked child, whose counters are those of its parent: they would count twice.
+            raise requests.RequestException("a forked child")
         try:
             response = super().request(*args, **options)
         except Exception as error:
@@ -95,7 +102,7 @@ def trouble_of(error: BaseException) -> Trouble:
     if isinstance(error, requests.exceptions.SSLError):
         return Trouble("tls", "TLS failed")
     if isinstance(error, requests.Timeout):
-        return Trouble("timeout", "it does not answer in time")
+        return Trouble("timeout", SILENT)
     if isinstance(error, requests.ConnectionError):
         if "NameResolutionError" in repr(error):
             return Trouble("dns", "its host name cannot be resolved")

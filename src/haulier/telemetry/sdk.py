@@ -25,7 +25,7 @@ from haulier.telemetry.losses import Losses
 from haulier.telemetry.otel import OtelTelemetry
 from haulier.telemetry.sender import LightExporter, sender
 from haulier.telemetry.spans import Tracing
-from haulier.telemetry.variables import Wanted, without_headers
+from haulier.telemetry.variables import Wanted, without_secrets
 
 _SDK_LOGGERS = ("opentelemetry.sdk", "opentelemetry.exporter", "opentelemetry.util", "opentelemetry.attributes")
 _SDK_THREADS = ("OtelBatch", "OtelPeriodic", "haulier-telemetry")
@@ -39,7 +39,8 @@ class Sdk:
     shut_down: list[Callable[[], None]] = field(default_factory=list)
 
     async def close(self, most_seconds: float) -> None:
-        """Send what is left, for so long, whatever the collector does."""
+        """Send what is left, for so long, whatever the collector does. A cancellation ends the wait and nothing else:
+        the work is done, and its result stands."""
         for session in self.sessions.values():
             session.is_closing = True
         loop, ended = asyncio.get_running_loop(), asyncio.Event()
@@ -59,8 +60,13 @@ class Sdk:
 
         for shut_down in self.shut_down:
             threading.Thread(target=run, args=(shut_down,), name="haulier-telemetry", daemon=True).start()
-        with contextlib.suppress(TimeoutError):
+        try:
             await asyncio.wait_for(ended.wait(), most_seconds)
+        except TimeoutError:
+            pass
+        except asyncio.CancelledError:
+            if (task := asyncio.current_task()) is not None:
+                task.uncancel()
 
     @property
     def problem(self) -> str:
@@ -128,7 +134,7 @@ def sdk_words() -> Iterator[list[str]]:
     class Collect(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
             if record.levelno >= logging.WARNING and record.thread == own:
-                found.append(without_headers(record.getMessage()))
+                found.append(without_secrets(record.getMessage()))
 
     handler = Collect()
     loggers = [logging.getLogger(name) for name in _SDK_LOGGERS]

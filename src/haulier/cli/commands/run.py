@@ -86,8 +86,8 @@ async def command(
         await tell_untold(source)
         async with telling_holds(source, say):
             ended = await run_all(source, driver, wanted, then_new=then_new)
-    if call.as_json and ended.document is not None:
-        emit(ended.document)
+        if call.as_json and ended.document is not None:
+            emit(ended.document)
     return ended.code
 
 
