@@ -3,6 +3,8 @@
 import asyncio
 import logging
 import os
+import socket
+import subprocess
 import sys
 import time
 from contextlib import AsyncExitStack
@@ -42,10 +44,11 @@ async def test_no_collector_delays_the_exit(caplog: pytest.LogCaptureFixture, mo
     """All of them at once: each exit takes two seconds at most, and says in one line what was lost and why."""
     caplog.set_level(logging.INFO, "haulier")
     async with AsyncExitStack() as servers:
-        opened = []
+        opened, kinds = [], {}
         for kind in BAD:
             port = await servers.enter_async_context(collector(kind))
-            monkeypatch.setenv(ENDPOINT, f"http://user:pass-word@127.0.0.1:{port}/{kind}")
+            kinds[f"http://127.0.0.1:{port}/v1/traces"] = kind
+            monkeypatch.setenv(ENDPOINT, f"http://user:pass-word@127.0.0.1:{port}/path-word")
             opened.append(open_telemetry(kind, f"{kind}-1", SystemClock()))
             record(await opened[-1].__aenter__())
         began_at = time.monotonic()
@@ -53,13 +56,53 @@ async def test_no_collector_delays_the_exit(caplog: pytest.LogCaptureFixture, mo
         assert time.monotonic() - began_at < CLOSE_SECONDS + MARGIN_SECONDS
     lines = said(caplog)
     assert {line.message for line in lines} == {LOST}
-    by_kind = {vars(line)["collector"].split("/")[3]: vars(line) for line in lines}
+    by_kind = {kinds[vars(line)["collector"]]: vars(line) for line in lines}
     assert {kind: line["problem"] for kind, line in by_kind.items()} == {
         kind: bad.problem for kind, bad in BAD.items() if bad.problem
     }
     assert len(lines) == len(by_kind)
     assert all((line["spans"], line["of"]) == (3, 3) for line in by_kind.values())
-    assert "pass-word" not in caplog.text + str(by_kind)
+    for secret in ("pass-word", "path-word"):
+        assert secret not in caplog.text + str(by_kind)
+
+
+async def test_a_signal_while_it_closes_ends_the_wait_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The run is complete by then: what it returned stands, and so does its exit code."""
+    done = asyncio.Event()
+
+    async def work() -> str:
+        async with open_telemetry("shop", "shop-1", SystemClock()) as telemetry:
+            record(telemetry)
+            done.set()
+        return "complete"
+
+    async with collector("silent") as port:
+        monkeypatch.setenv(ENDPOINT, f"http://127.0.0.1:{port}")
+        task = asyncio.ensure_future(work())
+        await done.wait()
+        began_at = time.monotonic()
+        task.cancel()
+        assert await task == "complete"
+        assert time.monotonic() - began_at < CLOSE_SECONDS / 2
+        assert not task.cancelling()
+
+
+def test_a_forked_child_sends_nothing() -> None:
+    """The SDK goes on in it, with the counters of its parent, which would count twice. One of a user's code forks."""
+    code = (
+        "import os\nfrom haulier.clock import SystemClock\nfrom haulier.telemetry.sdk import set_up_sdk\n"
+        "from haulier.telemetry.variables import read_variables\n"
+        "sdk = set_up_sdk(read_variables(os.environ), {}, '1', SystemClock())\n"
+        f"sdk.telemetry.add({RETRIES!r}, 1)\n"
+        "if not os.fork():\n    for shut_down in sdk.shut_down:\n        shut_down()\n"
+        "os._exit(0)\n"
+    )
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        env = os.environ | {ENDPOINT: f"http://127.0.0.1:{server.getsockname()[1]}", "OTEL_EXPORTER_OTLP_TIMEOUT": "1"}
+        subprocess.run([sys.executable, "-c", code], env=env, check=True, capture_output=True)  # Until the child ends.
+        server.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            server.accept()
 
 
 async def test_a_burst_holds_nobody_up(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -85,6 +128,7 @@ async def test_a_burst_holds_nobody_up(caplog: pytest.LogCaptureFixture, monkeyp
         ({"OTEL_METRIC_EXPORT_INTERVAL": "-1"}, OFF, "ValueError: interval value -1.0 is invalid"),
         ({"OTEL_TRACES_SAMPLER_ARG": "x", "OTEL_TRACES_SAMPLER": "nope"}, "a variable of OpenTelemetry", "nope"),
         ({"OTEL_EXPORTER_OTLP_HEADERS": "s3cret-value"}, "a variable of OpenTelemetry cannot be read", "***"),
+        ({ENDPOINT: "http://[::1]/s3cret", "OTEL_BSP_SCHEDULE_DELAY": "0"}, OFF, "must be positive"),
     ],
 )
 async def test_a_bad_variable_is_said_in_one_line(

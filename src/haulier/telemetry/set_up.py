@@ -12,7 +12,7 @@ from importlib.util import find_spec
 from haulier.clock import Clock
 from haulier.telemetry.names import SOURCE
 from haulier.telemetry.seam import NO_TELEMETRY, Telemetry
-from haulier.telemetry.variables import read_variables, without_headers
+from haulier.telemetry.variables import read_variables, without_secrets
 
 NAMESPACE = "haulier"
 
@@ -45,7 +45,7 @@ async def open_telemetry(
         with sdk_words() as words:
             sdk = set_up_sdk(wanted, resource_attributes(source, process), version("haulier"), clock)
     except Exception as error:  # noqa: BLE001 - telemetry may not stop the work, whatever its SDK does
-        problem = without_headers(f"{type(error).__name__}: {error}")
+        problem = without_secrets(f"{type(error).__name__}: {error}")
         logger.log(level, "telemetry is off", extra={"problem": problem})
         yield NO_TELEMETRY
         return

@@ -22,9 +22,9 @@ class Collector:
 
     @property
     def shown(self) -> str:
-        """Without user, password and query."""
-        parts = urlsplit(self.url)
-        return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+        """Host and port, with the usual path at most: some vendors put a token into it (G7)."""
+        parts, usual = urlsplit(self.url), f"/v1/{self.signal}"
+        return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{usual if parts.path.endswith(usual) else ''}"
 
 
 @dataclass(frozen=True)
@@ -82,10 +82,10 @@ def _problem(environ: Mapping[str, str], collector: Collector) -> str:
     return ""
 
 
-def without_headers(text: str) -> str:
-    """Words of the SDK without what its variables for headers hold (G7), in one line."""
+def without_secrets(text: str) -> str:
+    """Words of the SDK without what its variables for headers and addresses hold (G7), in one line."""
     for name, value in os.environ.items():
-        if name.startswith("OTEL_") and name.endswith("_HEADERS"):
+        if name.startswith("OTEL_") and name.endswith(("_HEADERS", "_ENDPOINT")):
             for part in (value, *value.split(","), *(pair.partition("=")[2] for pair in value.split(","))):
                 if part.strip():
                     text = text.replace(part.strip(), "***")

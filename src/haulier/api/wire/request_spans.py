@@ -89,7 +89,7 @@ class RequestSpans:
         return few
 
     def _find_place(self, url: str) -> Attributes:
-        place: dict[str, Value] = {names.SERVER_ADDRESS: urlsplit(url).hostname or ""}
+        place: dict[str, Value] = {names.SERVER_ADDRESS: urlsplit(self._redactor.redact(url)).hostname or ""}
         try:
             found = origin(url)
         except LinkError:
@@ -101,11 +101,11 @@ class RequestSpans:
         return place
 
     def _open(self, request: Request, few: Attributes) -> contextlib.AbstractContextManager[TraceSpan]:
-        trail = request.trail
+        trail, url = request.trail, self._redactor.redact(request.url)
         attributes: dict[str, Value] = {
             **few,
-            names.URL: self._redactor.redact(request.url)[:MAX_URL_CHARACTERS],
-            names.URL_TEMPLATE: template_of(urlsplit(request.url).path),
+            names.URL: url[:MAX_URL_CHARACTERS],
+            names.URL_TEMPLATE: template_of(urlsplit(url).path)[:MAX_URL_CHARACTERS],
         }
         if request.body:
             attributes[names.REQUEST_BYTES] = len(request.body)

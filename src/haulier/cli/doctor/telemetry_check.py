@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from haulier.cli.doctor.finding import Finding, FoundState
 from haulier.telemetry.set_up import is_installed, resource_attributes
-from haulier.telemetry.variables import ENDPOINT, read_variables, without_headers
+from haulier.telemetry.variables import ENDPOINT, read_variables, without_secrets
 
 if TYPE_CHECKING:
     from haulier.telemetry.collector import Trouble
@@ -38,7 +38,7 @@ async def find_telemetry(source: str) -> Finding:
         attributes = resource_attributes(source, "doctor")
         trouble = await asyncio.to_thread(send_one_span, "haulier doctor", attributes, version("haulier"))
     except Exception as error:  # noqa: BLE001 - whatever the SDK raises for its variables
-        problem = without_headers(f"{type(error).__name__}: {error}").rstrip(".")
+        problem = without_secrets(f"{type(error).__name__}: {error}").rstrip(".")
         return _finding("wrong", f"It is off: {problem}.", "Correct that variable; until then runs send nothing.")
     if trouble is None:
         return _finding("ok", "The collector took a span.", subject=collector.shown)
