@@ -101,6 +101,22 @@ def test_what_is_written_in_pieces_is_one_line() -> None:
     ]
 
 
+def test_a_line_keeps_its_own_beside_what_has_no_end() -> None:
+    """The alert of a run that is partial, beside the bar of another package."""
+    raw = io.BytesIO()
+    stream = JsonStream(io.BufferedWriter(raw))
+    stream.write("\r 10%|###")
+    stream.write('{"event":"a run was closed"}\n')
+    stream.write("\r 20%|######")
+    stream.write_held()
+    lines = [json.loads(line) for line in raw.getvalue().splitlines()]
+    assert [line.get("text", line["event"]) for line in lines] == [
+        "\r 10%|###",
+        "a run was closed",
+        "\r 20%|######",
+    ]
+
+
 def test_a_name_that_is_no_text_breaks_no_line() -> None:
     """A file name of bytes that are no UTF-8 has half characters in Python, which JSON in UTF-8 cannot hold."""
     record = logging.makeLogRecord({"msg": "a file", "path": "\udcff.toml", "at": Path("x")})

@@ -34,6 +34,8 @@ class JsonStream(io.TextIOWrapper):
 
     def write(self, text: str, /) -> int:
         with self._writing:
+            if self._held and _is_object(text.partition("\n")[0]):
+                self.write_held()  # Such as a bar of another package, which has no end of line.
             self._held += text
             if self._held.endswith("\n") or len(self._held) >= HELD_CHARACTERS:
                 self.write_held()
