@@ -32,7 +32,7 @@ BAD = {
 
 @asynccontextmanager
 async def collector(kind: str) -> AsyncIterator[int]:
-    """Its port. ``plain`` speaks no TLS, and says so at once."""
+    """Its port. ``plain`` speaks no TLS, and says so at once; ``drip`` answers a byte at a time, without an end."""
     bad, tasks = BAD.get(kind, Bad(None)), set[asyncio.Task[None]]()
 
     def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -47,6 +47,12 @@ async def collector(kind: str) -> AsyncIterator[int]:
                 head = await reader.readuntil(b"\r\n\r\n")
                 length = next(int(line[15:]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-len"))
                 await reader.readexactly(length)
+                if kind == "drip":
+                    writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
+                while kind == "drip":
+                    writer.write(b"x")
+                    await writer.drain()
+                    await asyncio.sleep(0.1)
                 await asyncio.sleep(bad.seconds)
                 if bad.head is not None:
                     writer.write(b"HTTP/1.1 " + bad.head + b"\r\nContent-Length: 7\r\n\r\n\xffrubish"[:-1] + b"!")

@@ -3,7 +3,7 @@
 import pytest
 
 from haulier.cli.doctor.telemetry_check import find_telemetry
-from haulier.telemetry import set_up
+from haulier.telemetry import set_up, trial
 from haulier.testing.sandbox import SandboxProcess, SandboxSettings
 from tests.cli.conftest import RECORDS, Place
 from tests.harness.otlp import OtlpReceiver
@@ -32,6 +32,7 @@ def test_a_span_arrives(place: Place, receiver: OtlpReceiver) -> None:
         ("busy", "http", "warning", "No span arrives: it answers with status 429.", "It is busy."),
         ("dead", "http", "warning", "No span arrives: no connection, or none that lasts.", "Its port is 4318"),
         ("silent", "http", "warning", "No span arrives: it does not answer in time.", "Is a collector listening"),
+        ("drip", "http", "warning", "No span arrives: it does not answer in time.", "Is a collector listening"),
         ("plain", "https", "wrong", "No span arrives: TLS failed.", "OTEL_EXPORTER_OTLP_CERTIFICATE"),
     ],
 )
@@ -40,8 +41,9 @@ async def test_what_does_not_arrive_has_a_remedy(
 ) -> None:
     """A redirect counts as delivered for the SDK alone. What may pass by itself is a warning: runs go on."""
     async with collector(kind) as port:
-        monkeypatch.setenv(ENDPOINT, f"{scheme}://user:pass-word@127.0.0.1:{port}")
+        monkeypatch.setenv(ENDPOINT, f"{scheme}://user:pass-word@127.0.0.1:{port}/path-word")
         monkeypatch.setenv("OTEL_TRACES_SAMPLER", "always_off")
+        monkeypatch.setattr(trial, "TRIAL_SECONDS", 1.0)
         found = await find_telemetry("shop")
     assert (found.check, found.state, found.text) == ("telemetry", state, text)
     assert remedy in found.remedy

@@ -1,6 +1,7 @@
 """What the seam promises, over OpenTelemetry's own SDK: nothing raises, and no failure passes for success."""
 
 import asyncio
+import tracemalloc
 from typing import Any
 
 import msgspec
@@ -9,12 +10,13 @@ from opentelemetry.metrics import NoOpMeterProvider
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
-from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, Sampler
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, Decision, Sampler, SamplingResult, StaticSampler
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import StatusCode
 
 from haulier.api.http.redactor import Redactor
-from haulier.api.wire.request_spans import template_of
+from haulier.api.http.transport import NO_HEADERS, Request, Response
+from haulier.api.wire.request_spans import RequestSpans, template_of
 from haulier.clock import SystemClock
 from haulier.items.registry import Registry
 from haulier.queues.envelope import Envelope
@@ -39,6 +41,9 @@ class Kept:
         self._ended: list[EndedSpan] = []
         tracing = Tracing(sampler, RandomIdGenerator(), SystemClock(), Losses(), self._ended.append)
         self.telemetry = OtelTelemetry(tracing, NoOpMeterProvider().get_meter("test"))
+
+    def forget(self) -> None:
+        self._ended.clear()
 
     @property
     def spans(self) -> list[Any]:
@@ -87,11 +92,61 @@ def test_g7_what_an_item_failed_by_is_told_without_secrets(kept: Kept) -> None:
     envelope = Envelope(kind="k", key="k-1", run_id="r", payload=msgspec.Raw(b'{"token": "s3cret-value", "n": 1}'))
     with kept.telemetry.span("process q", SpanKind.CONSUMER, of_item(envelope, Registry(), 1)) as span:
         note_parameters(span, envelope, redactor)
-        note_outcome(span, Poison("failed"), ValueError("no luck with s3cret-value"), redactor.redact)
+        words = "no luck with s3cret-value" + 10_000 * "!"
+        note_outcome(span, Poison("failed"), ValueError(words), redactor.redact)
     found = kept.attributes
     assert (found[names.OUTCOME], found[names.ERROR_TYPE]) == ("poison", "ValueError")
-    assert found[names.ERROR_TEXT] == "no luck with ***"
+    assert found[names.ERROR_TEXT].rstrip("!") == "no luck with ***"
+    assert len(found[names.ERROR_TEXT]) == 1_000
     assert found[names.ITEM_PARAMETERS] == '{"token": "***", "n": 1}'
+
+
+async def test_g7_a_request_is_told_without_secrets(kept: Kept) -> None:
+    """G7: one may stand in the path, or be the name of a host, and have no digit."""
+    redactor = Redactor()
+    redactor.add("secret-word")
+
+    async def answer(request: Request) -> Response:
+        return Response(200, NO_HEADERS, b"")
+
+    spans = RequestSpans(kept.telemetry, redactor, "https://secret-word.test", answer, SystemClock())
+    await spans.send(Request("GET", "https://secret-word.test/items/secret-word?a=secret-word"))
+    found = kept.attributes
+    assert found[names.URL_TEMPLATE] == "/items/***"
+    assert found[names.SERVER_ADDRESS] == "***.test"
+    assert "secret-word" not in str(found)
+
+
+def test_a_span_that_waits_to_be_sent_holds_no_long_text(kept: Kept) -> None:
+    """Spans of a full queue are counted and not weighed: 2,048 with an answer's text of 200 KB each are 400 MB."""
+    tracemalloc.start()
+    try:
+        for number in range(2_500):
+            with kept.telemetry.span("process q", SpanKind.CONSUMER, {"a": f"{number}" * 1_000}) as span:
+                span.set({names.ERROR_TEXT: f"{number} " * 1_000})
+        assert kept.spans
+        held = tracemalloc.get_traced_memory()[0]
+        kept.forget()
+        left = tracemalloc.get_traced_memory()[0]
+    finally:
+        tracemalloc.stop()
+    assert held < 10e6
+    assert left < 1e6  # Of caches.
+
+
+def test_a_sampler_that_raises_stops_no_item(caplog: pytest.LogCaptureFixture) -> None:
+    """It may be of another package. What it fails over is not recorded, and that is said once."""
+
+    class Broken(StaticSampler):
+        def should_sample(self, *args: Any, **options: Any) -> SamplingResult:
+            raise ZeroDivisionError
+
+    kept = Kept(Broken(Decision.RECORD_AND_SAMPLE))
+    for _ in range(2):
+        with MessageSpans(kept.telemetry, "memory", "q").process("run", "", {}) as span:
+            assert span.context == ""
+    assert not kept.spans
+    assert len(caplog.records) == 1
 
 
 def test_the_first_word_for_a_failure_stays(kept: Kept) -> None:

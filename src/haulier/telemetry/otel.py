@@ -9,10 +9,9 @@ from opentelemetry.metrics import CallbackOptions, Histogram, Meter, Observation
 
 from haulier.telemetry.names import METRIC_ROWS
 from haulier.telemetry.seam import NO_ATTRIBUTES, Attributes, Reading, SpanKind, TraceSpan, Value, no_span
+from haulier.telemetry.span_bytes import MAX_TEXT_CHARACTERS
 from haulier.telemetry.spans import Tracing
 
-MAX_TEXT_CHARACTERS = 1_000
-"""Of one attribute."""
 _LARGEST = 2**63 - 1
 """A larger number would be lost, with a traceback in the log."""
 

@@ -17,6 +17,8 @@ MAX_TEXT_CHARACTERS = 1_000
 """Of one attribute."""
 CACHED_ATTRIBUTES = 2_048
 """Most values come again: sources, streams, outcomes, methods."""
+CACHED_CHARACTERS = 100
+"""A longer text is of one item alone."""
 
 _KINDS = {SpanKind.INTERNAL: 1, SpanKind.CLIENT: 3, SpanKind.PRODUCER: 4, SpanKind.CONSUMER: 5}
 _HAS_IS_REMOTE, _IS_REMOTE = 0x100, 0x200
@@ -89,9 +91,18 @@ def _name(name: str) -> bytes:
     return _field(0x2A, text_bytes(name))
 
 
-@functools.lru_cache(maxsize=CACHED_ATTRIBUTES, typed=True)  # 1, 1.0 and True are equal, and not the same.
 def attribute_bytes(name: str, value: Value) -> bytes:
+    if isinstance(value, str) and len(value) > CACHED_CHARACTERS:
+        return _attribute(name, value)
+    return _cached_attribute(name, value)
+
+
+def _attribute(name: str, value: Value) -> bytes:
     return _field(0x4A, _field(0x0A, text_bytes(name)) + _field(0x12, _value(value)))
+
+
+_cached_attribute = functools.lru_cache(maxsize=CACHED_ATTRIBUTES, typed=True)(_attribute)
+"""``typed``: 1, 1.0 and True are equal, and not the same."""
 
 
 def _value(value: Value) -> bytes:

@@ -24,7 +24,7 @@ from haulier.telemetry.losses import Losses
 from haulier.telemetry.names import ERROR_TYPE, RUN_ID
 from haulier.telemetry.seam import Attributes, SpanKind, Value
 from haulier.telemetry.sender import SAMPLED
-from haulier.telemetry.span_bytes import EndedSpan
+from haulier.telemetry.span_bytes import MAX_TEXT_CHARACTERS, EndedSpan
 
 _TRACEPARENT = re.compile(r"00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})")
 
@@ -46,11 +46,10 @@ class Tracing:
         above = None if is_root else ids_of(parent) if parent else CURRENT.get()
         if above is None:
             trace_id = self.ids.generate_trace_id()
-            decision = self.sampler.should_sample(Context(), trace_id, name).decision
-            is_sampled = decision is Decision.RECORD_AND_SAMPLE
+            is_sampled = self._is_sampled(trace_id, name)
         else:
             trace_id, is_sampled = above.trace_id, above.is_sampled
-        own = dict(attributes)
+        own = bounded(attributes)
         if above is not None and above.run_id:
             own.setdefault(RUN_ID, above.run_id)
         ids = SpanIds(trace_id, self.ids.generate_span_id(), is_sampled, str(own.get(RUN_ID, "")))
@@ -58,6 +57,13 @@ class Tracing:
             return NotRecorded(ids)
         linked = ids_of(link) if link else None
         return OpenSpan(self, name, kind, own, ids, above, bool(parent), linked)
+
+    def _is_sampled(self, trace_id: int, name: str) -> bool:
+        try:
+            return self.sampler.should_sample(Context(), trace_id, name).decision is Decision.RECORD_AND_SAMPLE
+        except Exception as error:  # noqa: BLE001 - one of another package may not stop the work
+            self.losses.note_sampler_failure(error)
+            return False
 
 
 class OpenSpan:
@@ -112,7 +118,7 @@ class OpenSpan:
         self._tracing.send(self)
 
     def set(self, attributes: Attributes) -> None:
-        self.attributes.update(attributes)
+        self.attributes.update(bounded(attributes))
 
     def fail(self, error: BaseException | str) -> None:
         if self.is_failed:
@@ -156,6 +162,13 @@ class NotRecorded:
 
     def fail(self, error: BaseException | str) -> None:
         pass
+
+
+def bounded(attributes: Attributes) -> dict[str, Value]:
+    """Cut before it waits in the queue, whose spans are counted and not weighed."""
+    return {
+        name: value[:MAX_TEXT_CHARACTERS] if isinstance(value, str) else value for name, value in attributes.items()
+    }
 
 
 def cause_of(error: BaseException) -> BaseException:

@@ -16,7 +16,7 @@ from haulier.telemetry.seam import Attributes, TraceSpan, Value
 from haulier.worker.item_count import CANCELLED
 from haulier.worker.outcome import Done, Empty, GiveUp, Lost, Outcome, Poison, Release, Retry, Split
 
-PARAMETER_CHARACTERS = 1_000
+TEXT_CHARACTERS = 1_000
 
 
 def of_item(envelope: Envelope, registry: Registry, deliveries: int) -> Attributes:
@@ -37,7 +37,7 @@ def of_item(envelope: Envelope, registry: Registry, deliveries: int) -> Attribut
 
 def note_parameters(span: TraceSpan, envelope: Envelope, redactor: Redactor) -> None:
     """Its window, range or values: what it asked for."""
-    span.set({names.ITEM_PARAMETERS: redactor.excerpt(bytes(envelope.payload), PARAMETER_CHARACTERS)})
+    span.set({names.ITEM_PARAMETERS: redactor.excerpt(bytes(envelope.payload), TEXT_CHARACTERS)})
 
 
 def note_outcome(span: TraceSpan, outcome: Outcome, error: Exception | None, redact: Callable[[str], str]) -> str:
@@ -69,7 +69,7 @@ def note_outcome(span: TraceSpan, outcome: Outcome, error: Exception | None, red
             assert_never(outcome)
     if error is not None:
         span.fail(error)
-        found[names.ERROR_TEXT] = redact(str(error))
+        found[names.ERROR_TEXT] = redact(str(error))[:TEXT_CHARACTERS]
         if isinstance(error, ApiError) and (word := cause_word(error.status, error.fault, error.shape)):
             found[names.ERROR_CAUSE] = word
     span.set(found)
