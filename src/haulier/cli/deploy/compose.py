@@ -51,7 +51,7 @@ class ComposePlatform:
             "services": {
                 **note(deployment.enqueue_note(is_tried_again=True)),
                 "enqueue": {**self._service(deployment.enqueue_words(is_tried_again=True)), "restart": "no"},
-                **note("The workers. They leave once no run is open or being planned, at the earliest after a minute."),
+                **note("The workers. They leave once no run is open or being planned."),
                 "work": work,
             },
         }
