@@ -7,10 +7,13 @@ import subprocess
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from azure.storage.blob import ContainerClient
+from azure.storage.queue import QueueClient
 
 from haulier.runs.planning import LOST_SECONDS
 from tests.cli.conftest import RECORDS, Place
 from tests.cli.test_politeness import until
+from tests.harness.azurite import ACCOUNT, Azurite, fresh_name
 
 WAIT_SECONDS = "0.5"
 
@@ -112,6 +115,37 @@ def test_g1_a_queue_that_lost_its_messages_is_filled_by_the_next_night(shop: Pla
     assert "sent again" not in shop.run("enqueue").err
     said = shop.run("work", "--exit-idle")
     assert (said.code, '"why":"every run that it worked is closed"' in said.err) == (0, True)
+    assert shop.run("status", "--run", first, "--json").json["state"] == "complete"
+
+
+def test_g1_on_azure_a_queue_that_lost_its_messages_is_filled_by_the_next_night(
+    shop: Place, azurite: Azurite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Though a queue there never shows what it holds: it holds nothing where it counts none in either lane. A message
+    that is leased counts, and then nothing is sent."""
+    container, queue = fresh_name("bronze"), fresh_name("q")
+    for name, value in {
+        "AZURE_STORAGE_CONNECTION_STRING": azurite.connection_string,
+        "AZURE_TOKEN_CREDENTIALS": "EnvironmentCredential",
+        "HAULIER_QUEUE": f"azure-queue://{ACCOUNT}/{queue}",
+        "HAULIER_LAKE": f"az://{container}/lake",
+    }.items():
+        monkeypatch.setenv(name, value)
+    with ContainerClient.from_connection_string(azurite.connection_string, container) as client:
+        client.create_container()
+    first = shop.run("enqueue", "--json").json["run_id"]
+    assert shop.run("clear").code == 0
+    assert shop.run("work", "--exit-idle").code == 0
+    assert f"5 items of run {first} were sent again" in shop.run("enqueue").err
+    with QueueClient.from_connection_string(azurite.connection_string, queue) as messages:
+        held, *others = messages.receive_messages(visibility_timeout=600, max_messages=32)
+        for message in others:
+            messages.delete_message(message)
+        assert "sent again" not in shop.run("enqueue").err
+        messages.delete_message(held)
+    assert f"5 items of run {first} were sent again" in shop.run("enqueue").err
+    said = shop.run("work", "--wait", WAIT_SECONDS)
+    assert (said.code, "no run is open or being planned" in said.err) == (0, True)
     assert shop.run("status", "--run", first, "--json").json["state"] == "complete"
 
 
