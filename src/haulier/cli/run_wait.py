@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
+from datetime import timedelta
 
 from haulier.app.open_source import LiveSource
 from haulier.cli.durations import duration_text
@@ -16,7 +17,7 @@ from haulier.runs.state import RunState
 from haulier.worker.loop import Worker
 from haulier.worker.watch import Watch
 
-LOOK_SECONDS = 10.0
+LOOK_SECONDS = 20.0
 LOOKS_WITHIN = 4
 """A short wait is looked at so often."""
 PAUSE_SECONDS = 60.0
@@ -27,8 +28,9 @@ logger = logging.getLogger("haulier.worker")
 
 @contextlib.asynccontextmanager
 async def leaving_without_run(source: LiveSource, watch: Watch, worker: Worker, seconds: float) -> AsyncIterator[None]:
-    """The worker stays for ``seconds``, and then until no run was open or being planned for a minute."""
-    waiting = asyncio.ensure_future(_RunWait(source, watch).follow(worker, seconds))
+    """The worker leaves once no run was open or being planned for a minute: after ``seconds`` at the earliest, or once
+    the full run is closed that was claimed about when it started."""
+    waiting = asyncio.ensure_future(_RunWait(source, watch, seconds).follow(worker))
     try:
         yield
     finally:
@@ -36,31 +38,49 @@ async def leaving_without_run(source: LiveSource, watch: Watch, worker: Worker, 
 
 
 class _RunWait:
-    def __init__(self, source: LiveSource, watch: Watch) -> None:
+    def __init__(self, source: LiveSource, watch: Watch, seconds: float) -> None:
         self._source = source
         self._watch = watch
+        self._seconds = seconds
+        self._since = source.clock.now() - timedelta(seconds=seconds / 2)
+        """An older run is an earlier night's: the one that this fleet was started for is still to come."""
+        self._met: set[str] = set()
+        """Full runs since then that were not closed at a look. An incremental one says nothing of those to come."""
+        self._is_over = False
         self._planning: dict[str, PlanningRun] = {}
         self._lost: set[str] = set()
 
-    async def follow(self, worker: Worker, seconds: float) -> None:
+    async def follow(self, worker: Worker) -> None:
         clock = self._source.clock
-        look_seconds = min(max(LOOK_SECONDS, self._source.lake.capabilities.look_seconds), seconds / LOOKS_WITHIN)
+        look_seconds = min(max(LOOK_SECONDS, self._source.lake.capabilities.look_seconds), self._seconds / LOOKS_WITHIN)
         started_at = had_run_at = clock.monotonic()
         while True:
             await clock.sleep(look_seconds)
             has_run, now = await self._has_run(), clock.monotonic()
             had_run_at = now if has_run else had_run_at
-            if now - started_at >= seconds and now - had_run_at >= min(seconds, PAUSE_SECONDS):
+            is_due = self._is_over or now - started_at >= self._seconds
+            if is_due and now - had_run_at >= min(self._seconds, PAUSE_SECONDS):
                 worker.leave(f"no run is open or being planned, {duration_text(now - started_at)} after its start")
                 return
 
     async def _has_run(self) -> bool:
-        if self._source.client.scope.has_work:
-            return True
+        if self._source.client.scope.has_work and self._met:
+            return True  # A look costs money on Azure, and twelve workers look.
         try:
-            return any([await self._is_awaited(run, state) for run, state in await self._watch.unclosed()])
+            unclosed = await self._watch.unclosed()
+            self._note(run for run, _ in unclosed)
+            return any([await self._is_awaited(run, state) for run, state in unclosed])
         except HaulierError:
             return True  # The worker itself waits for a lake that does not answer, or says what is wrong with it.
+
+    def _note(self, unclosed: Iterable[Run]) -> None:
+        runs = {run.run_id: run for run in unclosed}
+        self._is_over |= not self._met <= runs.keys()
+        self._met |= {
+            run_id
+            for run_id, run in runs.items()
+            if run.plans == run.file.mode == "full" and run.file.created_at > self._since
+        }
 
     async def _is_awaited(self, run: Run, state: RunState) -> bool:
         if state is not RunState.PLANNING:

@@ -59,8 +59,8 @@ logger = logging.getLogger("haulier.worker")
     *("--wait", "wait_seconds"),
     type=SecondsRange(0.1),
     metavar="SECONDS",
-    help="Stay for so long at least, and leave once no run was open or being planned for a minute: for a fleet of a "
-    "fixed size.",
+    help="Leave once no run was open or being planned for a minute, after SECONDS at the earliest, or after tonight's "
+    "full run: for a fleet of a fixed size.",
 )
 @click.option("--with-parent", is_flag=True, hidden=True, help="Drain when standard input ends.")
 @click.option("--quiet", is_flag=True, hidden=True, help="Log nothing below a warning.")

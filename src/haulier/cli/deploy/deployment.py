@@ -15,8 +15,9 @@ from haulier.errors import UsageError
 from haulier.plurals import count_of
 
 WAIT_SECONDS = 1800
-"""So long a worker of a fixed fleet stays at least: what starts the run may be tried again a few times meanwhile."""
-WORK_NOTE = "The workers. They stay for half an hour at least, and leave once no run is open or being planned."
+"""So long a worker of a fixed fleet stays at least, if it meets no full run of tonight: what starts the run may be
+tried again a few times meanwhile."""
+WORK_NOTE = "The workers. They leave when tonight's full run is closed, or after half an hour without any run."
 TERMINATION_SECONDS = 30
 """So long after it asked a container to stop a platform kills it: more than `--grace`, and the end of a worker."""
 IMAGE = "<IMAGE>"
