@@ -280,7 +280,7 @@ async def open_live(
             telemetry=source.telemetry,
         )
         stack.push_async_callback(transport.close)
-        settings = scope_settings(app, is_fixed=options.is_fixed)
+        settings = scope_settings(app, is_fixed=options.is_fixed, is_guest=not writes)
         scope = Scope(settings, source.name, source.rows, source.clock, source.rng)
         stack.callback(lambda: shared.clear() if scope.was_last else None)
         await stack.enter_async_context(scope.joined())
@@ -322,7 +322,7 @@ def scope_name(app: App) -> str:
     return f"scope/{app.name}"
 
 
-def scope_settings(app: App, *, is_fixed: bool = False) -> ScopeSettings:
+def scope_settings(app: App, *, is_fixed: bool = False, is_guest: bool = False) -> ScopeSettings:
     """One scope for a source: its credential is one, and so is the limit behind it."""
     from haulier.api.scope.credential_mark import credential_mark
     from haulier.api.scope.settings import ScopeSettings
@@ -332,6 +332,7 @@ def scope_settings(app: App, *, is_fixed: bool = False) -> ScopeSettings:
         in_flight=app.api.schedule,
         request_deadline_seconds=app.api.request_timeout_seconds + GRACE_SECONDS,
         is_fixed=is_fixed,
+        is_guest=is_guest,
         rates=app.api.rates,
         max_requests=app.api.max_requests,
         mark=credential_mark(app.api),

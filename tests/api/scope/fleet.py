@@ -46,6 +46,7 @@ class Process:
     ends: list[float] = field(default_factory=list)
     """When the requests in flight end, as the API sees it."""
     is_busy: bool = True
+    is_guest: bool = False
     beat: Beat | None = None
     began_at: float = 0.0
     after: ScopeRow | None = None
@@ -55,7 +56,9 @@ class Process:
     def __post_init__(self) -> None:
         self.dead: set[str] = set()
         self.membership = Membership(
-            Identity(self.name, self.cap, BEAT_SECONDS, DEADLINE_SECONDS, self.name, is_fixed=True),
+            Identity(
+                self.name, self.cap, BEAT_SECONDS, DEADLINE_SECONDS, self.name, is_fixed=True, is_guest=self.is_guest
+            ),
             lambda process: self.knows_deaths and process in self.dead,
         )
 
@@ -98,6 +101,7 @@ class Process:
                 self.clock, len(self.ends), is_busy=self.is_busy or bool(self.ends), rhythm=self.rhythm
             ),
             wall=self.world.wall,
+            takes_items=not self.is_guest,
         )
         self.after = None
 
@@ -127,7 +131,11 @@ class Process:
         if self.rhythm is not None:
             self.membership.watch(self.world.row, self.clock)
         if self.membership.look(
-            self.world.row, len(self.ends), is_busy=is_busy, takes_items=True, is_slow=self.rhythm is not None
+            self.world.row,
+            len(self.ends),
+            is_busy=is_busy,
+            takes_items=not self.is_guest,
+            is_slow=self.rhythm is not None,
         ):
             self.whole_beat()
 

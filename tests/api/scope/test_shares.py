@@ -72,6 +72,33 @@ def test_who_takes_no_items_leaves_its_share_to_who_does() -> None:
     assert divide_cap(8, idle) == {"a": 4, "b": 4}
 
 
+def test_a_guest_has_one_place_beside_members_with_work() -> None:
+    """And all of the cap where it is alone, as when a source of Python code is planned that asks many at once."""
+    guest = Wish("plan", 0, True, 0, takes_items=False, is_guest=True)
+    working = [Wish("a", 6, True, 0), Wish("b", 6, True, 0)]
+    assert divide_cap(12, [guest, *working]) == {"plan": 1, "a": 6, "b": 5}
+    assert divide_cap(12, [guest, Wish("a", 6, True, 0), Wish("b", 6, False, 0)]) == {"plan": 1, "a": 10, "b": 1}
+    assert divide_cap(12, [guest]) == {"plan": 12}
+    assert divide_cap(2, [guest, *working]) == {"a": 1, "b": 1, "plan": 0}, "it waits its turn"
+
+
+def test_a_guest_takes_one_place_of_a_worker_at_once() -> None:
+    """The worker gives it back by its next look, though it is a small part of its share, and has it again then."""
+    fleet = Fleet(12, ["worker"])
+    fleet.pass_beats(2)
+    guest, worker = fleet.join("plan", is_guest=True), fleet.members[0]
+    assert guest.membership.limit == 0
+    fleet.world.now += 0.2
+    worker.look()
+    guest.look()
+    assert fleet.limits == [11, 1]
+    fleet.pass_beats(5)
+    assert fleet.limits == [11, 1]
+    guest.leave()
+    fleet.pass_beats(1)
+    assert fleet.limits == [12]
+
+
 def test_turn_passes() -> None:
     """Where there is not one for each, who holds one gives it up when it is a turn ahead of who waits for it."""
     held = [Wish("a", 1, True, BUSY_TURN_BEATS), Wish("b", 0, True, 0)]
@@ -92,8 +119,8 @@ class Fleet:
         for name in names:
             self.join(name)
 
-    def join(self, name: str) -> Process:
-        one = Process(self.world, name, self.cap, epoch=float(len(self.members)))
+    def join(self, name: str, *, is_guest: bool = False) -> Process:
+        one = Process(self.world, name, self.cap, epoch=float(len(self.members)), is_guest=is_guest)
         one.whole_beat()
         self.members.append(one)
         return one

@@ -67,6 +67,7 @@ class Beat:
     process: str = ""
     mark: str = ""
     is_fixed: bool = False
+    is_guest: bool = False
     peak: int = 0
     report: Report = field(default_factory=Report)
     outcomes: Outcomes = field(default_factory=Outcomes)
@@ -151,6 +152,7 @@ def _update_member(row: ScopeRow, beat: Beat, mine: Member | None) -> Member:
         in_flight=beat.in_flight,
         wants=beat.wants,
         looks=beat.takes_items,
+        is_guest=beat.is_guest,
         out_of=beat.out_of,
         turns=min((one.turns for one in others), default=0) if mine is None else mine.turns + (mine.share > 0),
         keep_seconds=beat.keep_seconds,
@@ -287,7 +289,7 @@ def target(row: ScopeRow, name: str, silent: Mapping[str, int], *, least_share: 
     living = _living_members(row, silent)
     locked = sum(one.share for one in row.members.values()) - sum(one.share for _, one in living)
     wishes = [
-        Wish(other, max(one.share, least_share if other == name else 0), one.wants, one.turns, one.looks)
+        Wish(other, max(one.share, least_share if other == name else 0), one.wants, one.turns, one.looks, one.is_guest)
         for other, one in living
     ]
     return divide_cap(max(0, cap(row, silent) - locked), wishes).get(name, 0)

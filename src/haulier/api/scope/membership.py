@@ -30,6 +30,7 @@ class Identity:
     request_deadline_seconds: float
     process: str = ""
     is_fixed: bool = False
+    is_guest: bool = False
 
     def keep_seconds(self, beat_seconds: float) -> float:
         """Silence after which none of its requests can be in flight: it sends for `STALE_BEATS` after a beat; one beat
@@ -110,6 +111,7 @@ class Membership:
             is_slow=is_slow,
             process=self.identity.process,
             is_fixed=self.identity.is_fixed,
+            is_guest=self.identity.is_guest,
             silent=silent,
             gone=gone,
         )
@@ -148,14 +150,17 @@ class Membership:
             return self.spare(in_use) > 0
         more = min(wanted - mine.share, free) if is_busy or takes_items else 0
         takes_more = more > 0 and more * EARLY_BEAT_SHARE_DIVISOR >= wanted
-        busy = [one.share for one in row.members.values() if one.wants]
-        is_one_short = is_slow and bool(busy) and 2 * min(busy) < cap(row, self.silent) // len(busy)
-        if self.share and all(busy) and not is_one_short:
+        busy = [one for one in row.members.values() if one.wants]
+        even = [one.share for one in busy if not one.is_guest]
+        is_one_short = is_slow and bool(even) and 2 * min(even) < cap(row, self.silent) // len(busy)
+        if self.share and all(one.share for one in busy) and not is_one_short:
             return is_slow and takes_more
-        if (self.limit - wanted) * EARLY_BEAT_SHARE_DIVISOR >= self.share:
+        # The one place of a guest is a small part of a share, and a person waits for it.
+        is_asked = any(one.is_guest and not one.share for one in busy)
+        if is_asked or (self.limit - wanted) * EARLY_BEAT_SHARE_DIVISOR >= self.share:
             self.limit = min(self.limit, wanted)
         spare = self.spare(in_use)
-        return takes_more or (spare > 0 and spare * EARLY_BEAT_SHARE_DIVISOR >= self.share)
+        return takes_more or (spare > 0 and (is_asked or spare * EARLY_BEAT_SHARE_DIVISOR >= self.share))
 
     def spare(self, in_use: int) -> int:
         """How much of the share is not used any more."""

@@ -25,6 +25,8 @@ class Member(msgspec.Struct, frozen=True, kw_only=True):
     """It had an item in work, or a request, within two beats."""
     looks: bool = True
     """It takes items."""
+    is_guest: bool = False
+    """It sends one request after the other, for a person who waits: one place is enough for it."""
     turns: int
     """Beats with a share. The fewest come first where places are few."""
     keep_seconds: float

@@ -58,6 +58,7 @@ class Scope:
                 settings.request_deadline_seconds,
                 settings.process,
                 settings.is_fixed,
+                settings.is_guest,
             ),
             is_gone,
         )

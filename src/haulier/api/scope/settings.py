@@ -12,7 +12,7 @@ from haulier.api.scope.rhythm import BEAT_SECONDS
 
 @dataclass(frozen=True)
 class ScopeSettings:
-    """Equal for all members; of two caps the lower rules."""
+    """Equal for all members, but for ``is_guest``; of two caps the lower rules."""
 
     name: str
     """One row for each source and credential."""
@@ -22,6 +22,8 @@ class ScopeSettings:
     """The longest time from the gate to the end of a request. A dead member's share is kept so long."""
     is_fixed: bool = False
     """``in_flight`` is not lowered by what the API seems to bear, for any member."""
+    is_guest: bool = False
+    """It takes no items, and beside members with work one place is enough for it."""
     rates: tuple[Rate, ...] = ()
     """Declared ones; limits in headers count besides."""
     max_requests: int | None = None

@@ -22,17 +22,22 @@ class Wish:
     turns: int
     takes_items: bool = True
     """False for a member that only asks."""
+    is_guest: bool = False
 
 
 def divide_cap(cap: int, wishes: Sequence[Wish]) -> dict[str, int]:
-    """Divide the whole cap, if there is any member."""
+    """Divide the whole cap, if there is any member. Beside members with work a guest that asks has one place."""
     busy = [wish for wish in wishes if wish.wants]
     if not busy:
         return _divide_evenly(cap, [wish for wish in wishes if wish.takes_items] or wishes, IDLE_TURN_BEATS)
     idle = [wish for wish in wishes if not wish.wants and wish.takes_items]
     for_idle = max(0, min(len(idle), max(1, cap // IDLE_CAP_DIVISOR), cap - len(busy)))
     ones = _divide_evenly(for_idle, idle, IDLE_TURN_BEATS)
-    return ones | _divide_evenly(cap - for_idle, busy, BUSY_TURN_BEATS)
+    at_work = [wish for wish in busy if not wish.is_guest]
+    if not at_work or cap - for_idle < len(busy):
+        return ones | _divide_evenly(cap - for_idle, busy, BUSY_TURN_BEATS)
+    guests = dict.fromkeys((wish.name for wish in busy if wish.is_guest), 1)
+    return ones | guests | _divide_evenly(cap - for_idle - len(guests), at_work, BUSY_TURN_BEATS)
 
 
 def _divide_evenly(cap: int, wishes: Sequence[Wish], turn: int) -> dict[str, int]:
