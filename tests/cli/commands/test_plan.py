@@ -163,6 +163,9 @@ def test_items_that_are_too_large_are_divided(place: Place) -> None:
         assert close(plan["requests"], requests), (plan["requests"], requests)
         assert close(plan["items"], totals["done"])
         assert close(plan["records"], totals["records"])
+        was = place.run("plan", "--run", place.run("runs", "--json").json["runs"][0]["run_id"]).out
+        done, split = totals["done"], totals["split"]
+        assert f"items        {done} of {done} ended with records or without; {split} items were divided" in was
 
 
 def test_a_stream_that_fails_leaves_the_others(place: Place, shop_api: SandboxProcess) -> None:
@@ -185,7 +188,7 @@ def test_a_quota_rules_the_time(place: Place, shop_api: SandboxProcess) -> None:
     assert plan["planned"] == RECORDS
     assert plan["duration"]["by"] == "the limit of 100 requests an hour"
     assert plan["duration"]["seconds"]["likely"] / 3600 == pytest.approx(10, abs=0.5)
-    assert "max_requests is 900: the run would stop there, and not be complete" in place.run("plan").out
+    assert "max_requests is 900: such a run is refused, and nothing of it enqueued" in place.run("plan").out
     assert planned(place, "--in-flight", "2")["width"] == {"in_flight": 2, "by": "--in-flight"}
 
 
@@ -224,6 +227,81 @@ def test_an_enumeration_without_an_end_is_bounded(place: Place) -> None:
     assert said.code == 0, said.err
     assert "1,500 items planned and more: the enumeration goes on, and was read no further; 1,500 equal" in said.out
     assert "requests     at least 1,500" in said.out
+
+
+DIVIDED = """
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from haulier import Api, App, Context, WorkItem
+
+app = App("divided", api=Api("http://127.0.0.1:9"))
+
+
+@dataclass(frozen=True)
+class Post(WorkItem, stream="posts", kind="post"):
+    n: int
+
+
+@dataclass(frozen=True)
+class Comments(WorkItem, stream="comments", kind="comments"):
+    n: int
+
+
+@app.enumerate("full")
+async def all_posts(ctx: Context) -> AsyncIterator[WorkItem]:
+    for n in range(6):
+        yield Post(n)
+
+
+@app.processor(Post)
+async def post(item: Post, ctx: Context) -> AsyncIterator[list[dict[str, int]] | WorkItem]:
+    if item.n == 5:
+        yield Comments(item.n)
+    elif not EMPTY:
+        yield [{"n": item.n}]
+
+
+@app.processor(Comments)
+async def comments(item: Comments, ctx: Context) -> AsyncIterator[list[dict[str, int]]]:
+    if not EMPTY:
+        yield [{"n": item.n}]
+"""
+
+
+def test_a_run_is_said_with_what_its_items_were_divided_into(place: Place) -> None:
+    """Into items of a stream that it was not asked for, too."""
+    place.name = "divided.py"
+    place.toml.write_text("EMPTY = False\n" + DIVIDED)
+    place.run("run", "--stream", "posts", "--json")
+    run_id = place.run("runs", "--json").json["runs"][0]["run_id"]
+    said = place.run("plan", "--run", run_id, "--json")
+    assert said.code == 0, said.err
+    streams = {stream["stream"]: stream["items"] for stream in said.json["streams"]}
+    assert streams.keys() == {"posts", "comments"}
+    assert streams["posts"] == 5
+    assert (said.json["planned"], said.json["divided"]) == (6, 1)
+    assert "of 6 ended with records or without; 1 item was divided" in place.run("plan", "--run", run_id).out
+
+
+def test_a_run_of_one_stream_does_not_hide_the_last_of_all(place: Place, shop_api: SandboxProcess) -> None:
+    write(place, shop_api.url, NO_TOTALS + WINDOWS)
+    ran(place, shop_api)
+    ran(place, shop_api, "--stream", "events")
+    assert all("in which" in stream["by"] for stream in planned(place)["streams"])
+
+
+def test_a_run_without_records_does_not_tell_who_worked_it(place: Place) -> None:
+    """Items without records have no receipt: somebody was there, for nobody knows how long."""
+    place.name = "divided.py"
+    place.toml.write_text("EMPTY = True\n" + DIVIDED)
+    assert place.run("run", "--json").code == 0
+    run_id = place.run("runs", "--json").json["runs"][0]["run_id"]
+    said = place.run("plan", "--run", run_id, "--json").json
+    assert said["workers"] == 0
+    assert said["worker_seconds"] == {"low": 0, "likely": said["seconds"], "high": None}
+    words = place.run("plan", "--run", run_id).out
+    assert "and no worker brought a record" in words
+    assert "containers       at least 0.0004, likely " in words
 
 
 PRICES = """

@@ -72,7 +72,7 @@ async def command(
     """Say what a run of SOURCE would take and cost, before anything is enqueued: items, requests, bytes, hours, money.
 
     The items are enumerated, one page of each stream is fetched, and the last complete run is looked at. Nothing is
-    written to lake or queue. Exit code 0: every stream was looked at; else that of the first failure.
+    enqueued or claimed. Exit code 0: every stream was looked at; else that of the first failure.
     """
     priced = read_prices(prices)
     if run_id is not None:
@@ -88,7 +88,7 @@ async def command(
     options = call.options if row is not None else replace(call.options, queue="memory")
     async with open_live(call.app, options, writes=False) as source:
         source.client.scope.end_waits()  # A person waits for the answer.
-        say(f"Enumerating a run of mode {mode} of {call.app.name}; nothing is written ...")
+        say(f"Enumerating a run of mode {mode} of {call.app.name}; nothing is enqueued ...")
         planned = await estimate_run(source, wish, row)
         is_paid = is_lake_paid(source)
     bill = bill_of_plan(planned.estimate, count, priced, is_paid=is_paid)

@@ -27,11 +27,13 @@ class ActualStream(msgspec.Struct, kw_only=True):
     stream: str
     items: int = 0
     """Done and empty."""
+    done: int = 0
+    """With records."""
     requests: int = 0
     records: int = 0
     stored_bytes: int = 0
     seconds: float = 0.0
-    """Of its items together, each from its first request to its object."""
+    """Of its items with records together, each from its first request to its object."""
 
 
 class ActualRun(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,7 +44,8 @@ class ActualRun(msgspec.Struct, frozen=True, kw_only=True):
     mode: str
     streams: tuple[ActualStream, ...]
     planned: int
-    """Items of the plan and of divided items."""
+    """Items of the plan, and those that came of divided ones, which are not among them."""
+    divided: int
     ended: int
     requests: Uncertain
     """Of the attempts that ended in the lake. Those of attempts that failed, and of divided and poisoned items, nobody
@@ -52,11 +55,12 @@ class ActualRun(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float
     """From its start to its verdict, or to now."""
     item_seconds: float
-    """Of all items together."""
+    """Of all items with records together."""
     workers: int
     """Processes that brought a record."""
     worker_seconds: Uncertain
-    """Low: from the first request of each to its last object. High: each of them as long as the run."""
+    """Low: from the first request of each to its last object. High: each of them as long as the run. Where none
+    brought a record, nothing tells who was there."""
     estimated: EstimateRecord | None = None
 
 
@@ -66,19 +70,20 @@ async def actual_run(source: OpenSource, run: Run) -> ActualRun:
     is_counted = verdict is not None and state in (RunState.COMPLETE, RunState.PARTIAL)
     if verdict is not None and is_counted:
         figures = await added_up(run.run_id, read_manifest(lake, run.paths, verdict.number))
-        planned = verdict.totals.planned
+        planned, divided = verdict.totals.planned, verdict.totals.split
     else:
-        figures, planned = await _so_far(lake, run)
+        figures, planned, divided = await _so_far(lake, run)
     kinds = figures.kinds.values()
     streams = {stream: ActualStream(stream=stream) for stream in run.file.streams}
     for kind in kinds:
-        _add(streams[kind.stream], kind)
+        # A processor may divide an item into items of a stream that the run was not asked for.
+        _add(streams.setdefault(kind.stream, ActualStream(stream=kind.stream)), kind)
     requests = sum(stream.requests for stream in streams.values())
     empty = sum(kind.empty for kind in kinds)
     more = await _requests_of_empty(lake, run, empty)
     requests += (more or empty) - empty
     ended = sum(stream.items for stream in streams.values())
-    is_exact = ended == planned and (more is not None or not empty)
+    is_exact = ended == planned and not divided and (more is not None or not empty)
     ended_at = source.clock.now() if verdict is None else verdict.closed_at
     seconds = max(0.0, (ended_at - run.file.created_at).total_seconds())
     writers = await read_writers(lake, run.paths)
@@ -88,7 +93,8 @@ async def actual_run(source: OpenSource, run: Run) -> ActualRun:
         state=state,
         mode=run.file.mode,
         streams=tuple(streams.values()),
-        planned=planned,
+        planned=planned - divided,
+        divided=divided,
         ended=ended,
         requests=exactly(requests) if is_exact else at_least(requests),
         records=sum(stream.records for stream in streams.values()),
@@ -96,13 +102,14 @@ async def actual_run(source: OpenSource, run: Run) -> ActualRun:
         seconds=seconds,
         item_seconds=item_seconds,
         workers=writers.workers,
-        worker_seconds=_worker_seconds(source, seconds, item_seconds, writers),
+        worker_seconds=_worker_seconds(source, seconds if ended else 0.0, item_seconds, writers),
         estimated=await _estimated(lake, run),
     )
 
 
 def _add(stream: ActualStream, figures: KindFigures) -> None:
     stream.items += figures.done + figures.empty
+    stream.done += figures.done
     stream.requests += figures.requests
     stream.records += figures.records
     stream.stored_bytes += figures.bytes
@@ -111,20 +118,24 @@ def _add(stream: ActualStream, figures: KindFigures) -> None:
 
 def _worker_seconds(source: OpenSource, seconds: float, item_seconds: float, writers: Writers) -> Uncertain:
     """Between what receipts tell and all of the run. Where they tell nothing: no more than ``in_flight`` items are
-    under way at once, whoever works them."""
+    under way at once, whoever works them. Items without records have no receipt: who worked them is not known."""
+    if not writers.workers:
+        return at_least(0, seconds)
     most = writers.workers * seconds
     if writers.seconds is not None:
         return between(min(writers.seconds, most), min(writers.seconds, most), most)
     return between(min(item_seconds / source.app.api.highest_in_flight, most), most, most)
 
 
-async def _so_far(lake: Lake, run: Run) -> tuple[PastFigures, int]:
-    """What has ended, and how many items are planned."""
+async def _so_far(lake: Lake, run: Run) -> tuple[PastFigures, int, int]:
+    """What has ended, how many items are planned, and how many of them divided."""
     ledger = Ledger(lake, run.paths)
     try:
         if not await ledger.refresh():
-            return PastFigures(run_id=run.run_id), 0
-        return await added_up(run.run_id, ended_entries(ledger, run.paths)), (await ledger.progress()).planned
+            return PastFigures(run_id=run.run_id), 0, 0
+        progress = await ledger.progress()
+        figures = await added_up(run.run_id, ended_entries(ledger, run.paths))
+        return figures, progress.planned, progress.split
     finally:
         ledger.close()
 

@@ -35,7 +35,7 @@ def bill_of_run(actual: ActualRun, workers: int | None, prices: Prices, *, is_pa
         items=exactly(actual.ended),
         planned=actual.planned,
         stored_bytes=stored,
-        item_seconds=actual.item_seconds / max(1, actual.ended),
+        item_seconds=actual.item_seconds / max(1, sum(stream.done for stream in actual.streams)),
         run_seconds=exactly(actual.seconds),
     )
     seconds = actual.worker_seconds * (1 / max(1, actual.workers)) if workers is None else exactly(actual.seconds)

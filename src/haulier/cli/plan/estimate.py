@@ -17,7 +17,8 @@ from haulier.cli.plan.duration import ASSUMED_SECONDS, RunDuration, Width, run_d
 from haulier.cli.plan.enumeration import Enumerated, PlannedStream, enumerate_items
 from haulier.cli.plan.past import past_figures
 from haulier.cli.plan.sample import SampledItem, sample_item
-from haulier.cli.plan.stream_estimate import StreamEstimate, estimate_stream, unbounded
+from haulier.cli.plan.span_sizes import growth
+from haulier.cli.plan.stream_estimate import Known, StreamEstimate, estimate_stream, unbounded
 from haulier.cli.plan.uncertain import Uncertain, between, exactly, sum_of
 from haulier.errors import HaulierError, UsageError, sentence
 from haulier.worker.trace import trace_of
@@ -75,6 +76,7 @@ async def estimate_run(source: LiveSource, wish: PlanWish, row: ScopeRow | None)
     enumerated = await enumerate_items(source, wish.mode, wish.streams, wish.max_items)
     past = await past_figures(source.lake, source.app.name, wish.streams, wish.mode)
     errors: list[HaulierError] = []
+    then = None if past is None else past.seal
     promised, asked = await _promised(source, wish, errors)
     streams: list[StreamEstimate] = []
     for planned in enumerated.streams:
@@ -82,7 +84,13 @@ async def estimate_run(source: LiveSource, wish: PlanWish, row: ScopeRow | None)
         if error is not None:
             errors.append(error)
         problem = "" if error is None else source.client.redactor.redact(sentence(error))
-        found = estimate_stream(planned, sampled, past, promised.get(planned.stream), problem)
+        known = Known(
+            past,
+            promised.get(planned.stream),
+            is_increment=wish.mode == "incremental",
+            growth=None if then is None else growth(enumerated.seal, then, planned.stream),
+        )
+        found = estimate_stream(planned, sampled, known, problem)
         streams.append(unbounded(found) if enumerated.is_cut else found)
     estimate = _added_up(source, wish, row, enumerated, streams, asked)
     return Planned(enumerated, estimate, tuple(errors))
@@ -132,7 +140,7 @@ def _added_up(
     read_bytes = sum_of(stream.read_bytes for stream in streams)
     seconds = _request_seconds(streams)
     mean, width = seconds or exactly(ASSUMED_SECONDS), width_of(source, row, wish.in_flight, items.likely)
-    api, is_of_run = source.app.api, all(stream.are_seconds_of_run for stream in streams)
+    api, is_of_run = source.app.api, all(stream.are_seconds_of_run for stream in streams if stream.planned)
     by: Literal["run", "page", "nothing"] = "nothing" if seconds is None else "run" if is_of_run else "page"
     return PlanEstimate(
         mode=wish.mode,

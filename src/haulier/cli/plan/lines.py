@@ -10,10 +10,10 @@ from haulier.cli.plan.bill import Bill, BillLine
 from haulier.cli.plan.estimate import PlanEstimate
 from haulier.cli.plan.stream_estimate import StreamEstimate
 from haulier.cli.plan.uncertain import Uncertain
-from haulier.plurals import count_of
+from haulier.plurals import count_of, were
 
 _TIMED = {"run": "in the last run", "page": "measured alone", "nothing": "assumed"}
-_UNITS = (("GB", 1e9), ("MB", 1e6), ("KB", 1e3))
+_UNITS = (("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("KB", 1e3))
 
 
 def plan_lines(estimate: PlanEstimate, bill: Bill) -> Iterator[str]:
@@ -29,16 +29,18 @@ def plan_lines(estimate: PlanEstimate, bill: Bill) -> Iterator[str]:
 def actual_lines(actual: ActualRun, bill: Bill) -> Iterator[str]:
     """What a run took, beside what it was said to take."""
     yield f"  run          {actual.run_id}, {actual.state.value}"
-    yield f"  items        {actual.ended:,} of {actual.planned:,} ended with records or without"
+    divided = f"; {count_of(actual.divided, 'item')} {were(actual.divided)} divided" if actual.divided else ""
+    yield f"  items        {actual.ended:,} of {actual.planned:,} ended with records or without{divided}"
     yield f"  requests     {shown(actual.requests)} for what is in the lake{_estimated_words(actual)}"
     if not actual.requests.is_exact:
         yield "               Those of divided, failed and poisoned items were not kept."
     yield f"  records      {actual.records:,}"
     yield f"  in the lake  {size_text(actual.stored_bytes)}, compressed"
-    yield f"  time         {duration_text(actual.seconds)}, with {count_of(actual.workers, 'worker')}"
+    who = f"with {count_of(actual.workers, 'worker')}" if actual.workers else "and no worker brought a record"
+    yield f"  time         {duration_text(actual.seconds)}, {who}"
     yield ""
     for stream in actual.streams:
-        each = f", {duration_text(stream.seconds / stream.items)} an item" if stream.items and stream.seconds else ""
+        each = f", {duration_text(stream.seconds / stream.done)} an item with records" if stream.seconds else ""
         counts = f"{stream.requests:,} requests, {stream.records:,} records, {size_text(stream.stored_bytes)}"
         yield f"  {stream.stream}: {count_of(stream.items, 'item')}, {counts}{each}"
     yield ""
@@ -66,7 +68,9 @@ def _figure_lines(estimate: PlanEstimate) -> Iterator[str]:
     measured = _TIMED[estimate.seconds_by]
     yield f"               {estimate.width.in_flight:,} in flight, {each} ({measured}); ruled by {estimate.duration.by}"
     most = estimate.max_requests
-    if most is not None and estimate.requests.likely > most:
+    if most is not None and estimate.planned > most:
+        yield f"               max_requests is {most:,}: such a run is refused, and nothing of it enqueued"
+    elif most is not None and estimate.requests.likely > most:
         yield f"               max_requests is {most:,}: the run would stop there, and not be complete"
 
 
@@ -110,8 +114,9 @@ def shown(figure: Uncertain, text: Callable[[float], str] = lambda number: f"{ro
 def size_text(number: float) -> str:
     """Write ``1.2 GB``: powers of a thousand, as they are billed."""
     for unit, size in _UNITS:
-        if number >= size:
-            return f"{number / size:.3g} {unit}"
+        amount = float(f"{number / size:.3g}")
+        if amount >= 1:
+            return f"{amount:.3g} {unit}" if amount < 1_000 else f"{amount:,.0f} {unit}"
     return f"{number:.0f} bytes"
 
 
@@ -123,4 +128,6 @@ def money(amount: float) -> str:
 
 
 def _counted(number: float) -> str:
-    return f"{number:,.0f}" if number >= 10 or number == 0 else f"{number:.2g}"
+    if number >= 10 or number == 0:
+        return f"{number:,.0f}"
+    return f"{number:.2g}" if number >= 0.0001 else "below 0.0001"

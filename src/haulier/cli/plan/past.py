@@ -9,9 +9,14 @@ import msgspec
 
 from haulier.lake.seam import Lake
 from haulier.runs.manifest import read_manifest
-from haulier.runs.newest_runs import latest_complete
-from haulier.runs.records import ManifestEntry, VerdictRecord
+from haulier.runs.newest_runs import newest_first
+from haulier.runs.plan import read_seal
+from haulier.runs.records import ManifestEntry, Seal, VerdictRecord
 from haulier.runs.run import Run
+from haulier.runs.state import RunState
+
+MOST_RUNS_LOOKED_AT = 16
+"""Newest runs of the mode, among which one of the same streams is looked for."""
 
 
 class KindFigures(msgspec.Struct, kw_only=True):
@@ -29,6 +34,9 @@ class KindFigures(msgspec.Struct, kw_only=True):
     squares: float = 0.0
     """Of the requests of each."""
     seconds: float = 0.0
+    """Of items with records, which alone have a time here."""
+    timed_requests: int = 0
+    """Requests of those."""
 
     def add(self, entry: ManifestEntry) -> None:
         self.entries += 1
@@ -40,7 +48,9 @@ class KindFigures(msgspec.Struct, kw_only=True):
         self.bytes += entry.bytes if entry.state == "done" else 0
         self.requests += requests
         self.squares += requests * requests
-        self.seconds += entry.seconds
+        if entry.state == "done" and entry.seconds:
+            self.seconds += entry.seconds
+            self.timed_requests += requests
 
     @property
     def spread(self) -> float:
@@ -53,6 +63,8 @@ class KindFigures(msgspec.Struct, kw_only=True):
 class PastFigures(msgspec.Struct, kw_only=True):
     run_id: str
     kinds: dict[str, KindFigures] = {}
+    seal: Seal | None = None
+    """Of its plan, where that is asked for."""
 
     def of_stream(self, stream: str) -> dict[str, KindFigures]:
         return {kind: figures for kind, figures in self.kinds.items() if figures.stream == stream}
@@ -61,7 +73,12 @@ class PastFigures(msgspec.Struct, kw_only=True):
 async def past_figures(lake: Lake, source: str, streams: tuple[str, ...], mode: str) -> PastFigures | None:
     """Of the newest complete run of this mode that had just these streams."""
     found = await _last_complete(lake, source, streams, mode)
-    return None if found is None else await figures_of(lake, *found)
+    if found is None:
+        return None
+    run, verdict = found
+    figures = await added_up(run.run_id, read_manifest(lake, run.paths, verdict.number))
+    figures.seal = await read_seal(lake, run.paths)
+    return figures
 
 
 async def requests_an_item(lake: Lake, run: Run) -> float | None:
@@ -72,10 +89,6 @@ async def requests_an_item(lake: Lake, run: Run) -> float | None:
     totals = found[1].totals
     items = totals.done + totals.empty
     return (totals.requests + totals.empty) / items if items else None
-
-
-async def figures_of(lake: Lake, run: Run, verdict: VerdictRecord) -> PastFigures:
-    return await added_up(run.run_id, read_manifest(lake, run.paths, verdict.number))
 
 
 async def added_up(run_id: str, batches: AsyncIterator[list[ManifestEntry]]) -> PastFigures:
@@ -93,5 +106,12 @@ async def added_up(run_id: str, batches: AsyncIterator[list[ManifestEntry]]) -> 
 async def _last_complete(
     lake: Lake, source: str, streams: tuple[str, ...], mode: str
 ) -> tuple[Run, VerdictRecord] | None:
-    found = await latest_complete(lake, source, streams[0], mode)
-    return found if found is not None and found[0].file.streams == streams else None
+    """Runs of other streams may have come between."""
+    looked_at = 0
+    async for run, state, verdict in newest_first(lake, source, mode):
+        if state is RunState.COMPLETE and verdict is not None and run.file.streams == streams:
+            return run, verdict
+        looked_at += 1
+        if looked_at == MOST_RUNS_LOOKED_AT:
+            break
+    return None

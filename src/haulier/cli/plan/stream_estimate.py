@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import msgspec
 
@@ -14,6 +15,10 @@ from haulier.cli.plan.sample import SampledItem, SampledPage
 from haulier.cli.plan.uncertain import NOTHING, Uncertain, at_least, between, exactly, sum_of
 from haulier.plurals import count_of
 
+LEAST_ITEMS = 5
+"""Ended items of the last run, below which their mean tells no range."""
+MOST_GROWTH = 2.0
+"""Part by which the items may be larger or smaller than those of the last run, and their mean still tell a range."""
 LEAST_DEVIATION = 0.05
 """Part by which a run may always differ from the one before: records are added, and requests are retried."""
 _OTHER_PAGES = Uncertain(low=0.75, likely=1.0, high=1.25)
@@ -43,23 +48,40 @@ class StreamEstimate(msgspec.Struct, frozen=True, kw_only=True):
     """Why no page of it could be looked at."""
 
 
+@dataclass(frozen=True)
+class Known:
+    """What is known of a stream besides its items and their pages."""
+
+    past: PastFigures | None = None
+    promised: int | None = None
+    is_increment: bool = False
+    """Its items may be of another size each time. Those of a full run are taken to be as large as they were."""
+    growth: float | None = None
+    """Of an increment: how many times as much all its items read as those of the last run did. None: it is not
+    known."""
+
+    def size_of_item(self, planned: int, before: int) -> float | None:
+        """How large an item is, beside those of the last run."""
+        if not self.is_increment:
+            return 1.0
+        return None if self.growth is None else self.growth * before / planned
+
+
 def estimate_stream(
-    planned: PlannedStream,
-    sampled: Sequence[SampledItem],
-    past: PastFigures | None,
-    promised: int | None,
-    problem: str = "",
+    planned: PlannedStream, sampled: Sequence[SampledItem], known: Known, problem: str = ""
 ) -> StreamEstimate:
     """An exact total of every item beats the last run, which beats one page of some of the items."""
+    promised = known.promised
     by_page = _by_page(planned, sampled, promised, problem) if sampled else None
     if by_page is not None and by_page.requests.is_exact:
         return by_page
-    found = None if past is None else _by_run(planned, sampled, past, problem)
+    found = None if known.past is None else _by_run(planned, sampled, known.past, problem, known)
     if found is None:
         return by_page or _by_nothing(planned, promised, problem)
     if by_page is not None:  # What is certain now bounds what was then.
         requests = found.requests.at_least(by_page.requests.low).at_most(by_page.requests.high)
-        found = msgspec.structs.replace(found, requests=requests)
+        records = found.records.at_least(by_page.records.low).at_most(by_page.records.high)
+        found = msgspec.structs.replace(found, requests=requests, records=records)
     return found if promised is None else msgspec.structs.replace(found, records=exactly(promised))
 
 
@@ -71,15 +93,16 @@ def unbounded(stream: StreamEstimate) -> StreamEstimate:
 
 
 def _by_nothing(planned: PlannedStream, promised: int | None, problem: str) -> StreamEstimate:
-    records = at_least(0) if promised is None else exactly(promised)
+    some = at_least(0) if planned.items else NOTHING
+    records = exactly(promised) if planned.items and promised is not None else some
     return StreamEstimate(
         stream=planned.stream,
         planned=planned.items,
-        items=at_least(planned.items),
-        requests=at_least(planned.items),
+        items=some.at_least(planned.items),
+        requests=some.at_least(planned.items),
         records=records,
-        read_bytes=at_least(0),
-        stored_bytes=at_least(0),
+        read_bytes=some,
+        stored_bytes=some,
         by="no page: each item takes at least one request" if planned.items else "the plan, which has none of it",
         problem=problem,
     )
@@ -116,7 +139,7 @@ def _by_page(
 
 
 def _by_run(
-    planned: PlannedStream, sampled: Sequence[SampledItem], past: PastFigures, problem: str
+    planned: PlannedStream, sampled: Sequence[SampledItem], past: PastFigures, problem: str, known: Known
 ) -> StreamEstimate | None:
     """None where that run had no such items."""
     kinds = past.of_stream(planned.stream)
@@ -127,29 +150,51 @@ def _by_run(
     ended = sum(figures.done + figures.empty for figures in kinds.values())
     if not planned.items or before <= 0 or not ended:
         return None
-    factor, items = planned.items / before, planned.items / before * ended
-    requests = sum(figures.requests for figures in kinds.values()) * factor
-    spread = max(figures.spread for figures in kinds.values())
+    items = planned.items / before * ended
+    figures, size = kinds.values(), known.size_of_item(planned.items, before)
+    each = 1.0 if size is None else size
+    share = planned.items / before * each
+    """Of what that run took."""
+    leaf_pages = [page for item in sampled for page in (item.child_pages if item.children else (item.page,))]
+    records = sum(one.records for one in figures) * share
+    requests = sum(one.requests for one in figures) * share
+    is_alike = size is not None and 1 / MOST_GROWTH <= size <= MOST_GROWTH
+    if not is_alike and (most := max((page.size for page in leaf_pages), default=0)):
+        # Pages that were not full hold more of larger items.
+        tail = max(page.extra_requests for page in leaf_pages)
+        requests = min(requests, items * (max(1, math.ceil(records / items / most)) + tail))
+    spread = max(one.spread for one in figures) * each
     # Two standard errors of the mean, times the items.
     deviation = max(2 * spread * items / math.sqrt(ended) / requests, LEAST_DEVIATION)
+    is_bounded = is_alike and ended >= LEAST_ITEMS
 
     def about(figure: float) -> Uncertain:
-        return between(figure * (1 - deviation), figure, figure * (1 + deviation))
+        low, high = max(0.0, figure * (1 - deviation)), figure * (1 + deviation)
+        return between(low, figure, high) if is_bounded else at_least(0, figure)
 
-    stored = sum(figures.bytes for figures in kinds.values()) * factor
-    leaf_pages = [page for item in sampled for page in (item.child_pages if item.children else (item.page,))]
-    seconds = sum(figures.seconds for figures in kinds.values()) / (requests / factor)
+    def counted(figure: float) -> Uncertain:
+        """A number of things is whole."""
+        found = about(figure)
+        return Uncertain(
+            low=math.floor(found.low), likely=found.likely, high=None if found.high is None else math.ceil(found.high)
+        )
+
+    stored = sum(one.bytes for one in figures) * share
+    timed = sum(one.timed_requests for one in figures)
+    seconds = sum(one.seconds for one in figures) / timed if timed else 0.0
+    unpacked = _unpacked(leaf_pages)
+    larger = f"; {each:.2g} times as much is due of each" if not 0.95 <= each <= 1.05 else ""
     return StreamEstimate(
         stream=planned.stream,
         planned=planned.items,
-        items=about(items) if any(figures.split for figures in kinds.values()) else exactly(planned.items),
-        requests=about(requests).at_least(planned.items),
-        records=about(sum(figures.records for figures in kinds.values()) * factor),
-        read_bytes=about(stored * _unpacked(leaf_pages)) if _unpacked(leaf_pages) else at_least(stored),
+        items=counted(items) if any(one.split for one in figures) else exactly(planned.items),
+        requests=counted(requests).at_least(planned.items),
+        records=counted(records),
+        read_bytes=about(stored * unpacked) if unpacked else at_least(about(stored).low, stored),
         stored_bytes=about(stored),
         request_seconds=_with_past(_seconds([item.page for item in sampled]), seconds),
         are_seconds_of_run=seconds > 0,
-        by=f"run {past.run_id}, in which {count_of(ended, 'item')} of it ended",
+        by=f"run {past.run_id}, in which {count_of(ended, 'item')} of it ended{larger}",
         problem=problem,
     )
 
@@ -240,18 +285,19 @@ def _of_ids(records: Uncertain, ids: int, pages: Sequence[SampledPage]) -> Uncer
 
 
 def _read_bytes(requests: Uncertain, records: Uncertain, pages: Sequence[SampledPage]) -> Uncertain:
-    """By the record, where the pages had some; else by the request."""
+    """By the record, where the pages had some; else by the request, if no other page has any either."""
     size = sum(page.body_bytes for page in pages)
     if count := sum(page.records for page in pages):
         return records * (size / count) * _other_pages(records, count)
-    return requests * (size / len(pages)) if pages else at_least(0)
+    found = requests * (size / len(pages)) if pages else at_least(0)
+    return found if records.high == 0 else at_least(min(size, found.low), found.likely)
 
 
 def _stored_bytes(items: Uncertain, records: Uncertain, pages: Sequence[SampledPage]) -> Uncertain:
     """What each object takes by itself, and each record in it."""
     count = sum(page.records for page in pages)
     if not count:
-        return at_least(0) if records.high is None else records * 0
+        return NOTHING if records.high == 0 else at_least(0)
     each = sum(page.more_bytes * page.records for page in pages) / count
     around = max(0.0, sum(page.stored_bytes - page.more_bytes * page.records for page in pages) / len(pages))
     return (items * around + records * each) * _other_pages(records, count)
