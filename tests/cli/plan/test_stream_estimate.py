@@ -14,7 +14,7 @@ from haulier.cli.plan.sample import SampledItem, SampledPage
 from haulier.cli.plan.span_sizes import growth
 from haulier.cli.plan.stream_estimate import Known, StreamEstimate, estimate_stream
 from haulier.cli.plan.uncertain import NOTHING, at_least, exactly
-from haulier.runs.records import EntryState, ManifestEntry, PlannedItem, Seal
+from haulier.runs.records import ManifestEntry, PlannedItem, Seal
 from haulier.runs.watermark.span_table import Ends
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -27,7 +27,7 @@ def stream_of(items: int) -> PlannedStream:
     return found
 
 
-def run_of(*items: tuple[EntryState, int]) -> PastFigures:
+def run_of(*items: tuple[str, int]) -> PastFigures:
     """Items by their states and requests, each of which has 100 records and takes half a second."""
     figures = KindFigures(stream="events")
     for number, (state, requests) in enumerate(items):
@@ -36,7 +36,7 @@ def run_of(*items: tuple[EntryState, int]) -> PastFigures:
             ManifestEntry(
                 key=f"event-{number}",
                 stream="events",
-                state=state,
+                state=state,  # type: ignore[arg-type]
                 requests=requests if is_done else 0,
                 records=100 * requests if is_done else 0,
                 bytes=1_000 * requests if is_done else 0,
