@@ -63,7 +63,7 @@ def test_an_increment_is_as_large_as_its_windows() -> None:
     found = estimate(1, Known(past, is_increment=True, growth=growth(increment(28), increment(1), "events")))
     assert found.records == at_least(0, 8_400)
     assert found.requests == at_least(1, 84)
-    assert found.by.endswith("; 28 times as much is due of each")
+    assert found.by.endswith("; an item reads 28 times as much now")
     by_pages = estimate(
         1, Known(past, is_increment=True, growth=28), SampledPage(item="e", records=500, size=500, has_more=True)
     )

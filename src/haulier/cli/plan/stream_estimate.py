@@ -81,7 +81,14 @@ def estimate_stream(
     if by_page is not None:  # What is certain now bounds what was then.
         requests = found.requests.at_least(by_page.requests.low).at_most(by_page.requests.high)
         records = found.records.at_least(by_page.records.low).at_most(by_page.records.high)
-        found = msgspec.structs.replace(found, requests=requests, records=records)
+        read, stored = by_page.read_bytes.low, by_page.stored_bytes.low
+        found = msgspec.structs.replace(
+            found,
+            requests=requests,
+            records=records,
+            read_bytes=found.read_bytes.at_least(read),
+            stored_bytes=found.stored_bytes.at_least(stored),
+        )
     return found if promised is None else msgspec.structs.replace(found, records=exactly(promised))
 
 
@@ -183,7 +190,8 @@ def _by_run(
     timed = sum(one.timed_requests for one in figures)
     seconds = sum(one.seconds for one in figures) / timed if timed else 0.0
     unpacked = _unpacked(leaf_pages)
-    larger = f"; {each:.2g} times as much is due of each" if not 0.95 <= each <= 1.05 else ""
+    times = f"{each:,.0f}" if each >= 10 else f"{each:.2g}"
+    larger = f"; an item reads {times} times as much now" if not 0.95 <= each <= 1.05 else ""
     return StreamEstimate(
         stream=planned.stream,
         planned=planned.items,
