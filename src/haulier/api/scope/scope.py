@@ -420,8 +420,7 @@ class Scope:
         takes_items = self.has_work is not None
         is_due = self._membership.look(row, in_use, is_busy=self._is_busy, takes_items=takes_items, is_slow=is_slow)
         if is_slow and not is_due:
-            wall = self._wall
-            is_due = self._membership.knows_of_death(row) or self._view.is_pace_due(row, self._membership, wall)
+            is_due = self._membership.knows_of_death(row) or self._view.is_pace_due(row, self._membership, self._wall)
         if is_due or self._view.beat_report.is_behind(row.governor):
             self._beat_now.set()
         self._limit()
