@@ -65,3 +65,19 @@ def test_what_is_asked_for_its_output_alone_fails_without_it(shop: Place) -> Non
             code, err = run(*words, out=full.fileno())
             assert (code, "Traceback" in err) == (1, False), words
         assert run("--help", out=full.fileno())[0] == 0
+
+
+@pytest.mark.parametrize("streams", ["<&-", "<&- >&- 2>&-"])
+def test_a_run_whose_standard_streams_are_closed_is_worked_to_its_end(shop: Place, streams: str) -> None:
+    """As some schedulers start it. Its children, which inherit them, work too."""
+    command = f'exec "$0" -m haulier run "$1" --workers 2 {streams}'
+    done = subprocess.run(
+        ["/bin/sh", "-c", command, sys.executable, str(shop.toml)], capture_output=True, check=False, timeout=90
+    )
+    assert done.returncode == 0, done.stderr
+    assert b"Assertion" not in done.stderr
+    assert shop.lines() == RECORDS
+    schema = subprocess.run(
+        ["/bin/sh", "-c", 'exec "$0" -m haulier schema >&-', sys.executable], capture_output=True, check=False
+    )
+    assert schema.returncode == 1, schema.stderr
