@@ -212,6 +212,7 @@ async def open_source(
             clock=clock,
             lease_seconds=options.worker.lease_seconds,
             process=ThisProcess(name, this_process(), find_process),
+            is_reader=not writes,
         )
     async with contextlib.AsyncExitStack() as stack:
         telemetry = NO_TELEMETRY

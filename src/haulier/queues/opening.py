@@ -40,17 +40,25 @@ class _Setting:
     clock: Clock
     lease_seconds: float
     process: ThisProcess | None
+    is_reader: bool
 
 
 def queue_backend(
-    url: str, *, base: Path, source: str, clock: Clock, lease_seconds: float, process: ThisProcess | None = None
+    url: str,
+    *,
+    base: Path,
+    source: str,
+    clock: Clock,
+    lease_seconds: float,
+    process: ThisProcess | None = None,
+    is_reader: bool = False,
 ) -> QueueBackend:
     """Opens nothing yet. Raises `UsageError` for a URL that names no queue.
 
     ``sqlite`` is ``base/.haulier/<source>/queue.sqlite3``. ``sqlite:///queue.sqlite3`` is relative to ``base``, the
     source file's folder; ``sqlite:////var/lib/queue.sqlite3``, with four slashes, is absolute. ``memory`` lives and
     dies with what is returned. ``azure-queue://account/queue`` keeps no rows. ``lease_seconds`` bounds the wait for a
-    busy file and for an answer.
+    busy file and for an answer. ``is_reader``: what is not there is empty, and is made by nothing that only reads.
     """
     name = url.partition(":")[0]
     scheme = _SCHEMES.get(name)
@@ -59,7 +67,7 @@ def queue_backend(
         later = _LATER.get(name.partition("+")[0], "")
         refused = f"A queue of kind {name[:40]!r} is not supported. {later}".rstrip()
         raise UsageError(f"{refused} Write {examples(_SCHEMES.values())}.")
-    return scheme.open(url, _Setting(base, source, clock, lease_seconds, process))
+    return scheme.open(url, _Setting(base, source, clock, lease_seconds, process, is_reader))
 
 
 def anchor_url(url: str, folder: Path) -> str:
@@ -85,7 +93,13 @@ def _open_sqlite(url: str, setting: _Setting) -> QueueBackend:
     busy_timeout_seconds = min(BUSY_TIMEOUT_SECONDS, setting.lease_seconds / 4)
 
     def open_queue() -> SqliteQueue:
-        return SqliteQueue(path, setting.clock, busy_timeout_seconds=busy_timeout_seconds, process=setting.process)
+        return SqliteQueue(
+            path,
+            setting.clock,
+            busy_timeout_seconds=busy_timeout_seconds,
+            process=setting.process,
+            is_reader=setting.is_reader,
+        )
 
     def open_both() -> tuple[Queue, Rows | None]:
         queue = open_queue()

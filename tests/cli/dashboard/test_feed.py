@@ -5,6 +5,7 @@ import contextlib
 import json
 import shutil
 from collections.abc import AsyncGenerator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from haulier.cli.dashboard.run_list import RunList
 from haulier.cli.dashboard.views import RunViews
 from haulier.errors import LakeUnavailableError
 from haulier.runs.past_runs import PastRunsReader
+from haulier.runs.poison.index import PoisonFilter
 from haulier.runs.state import RunState
 from tests.cli.conftest import Place
 from tests.cli.dashboard.conftest import put_run
@@ -97,6 +99,50 @@ async def test_a_final_verdict_is_read_once(made: Path, numbers: Place) -> None:
         shutil.rmtree(numbers.lake / f"_haulier/numbers/runs/{run_id}/closings")
         assert await reader.look("full", 5) == [before]
         reader.close()
+
+
+async def test_a_lake_and_a_queue_that_go_away_are_said_and_not_made(made: Path, numbers: Place) -> None:
+    """No look takes a lake that was moved for one without runs, nor one that stands empty in its place. Where the
+    queue's folder is moved, none is made."""
+    run_id = put_run(made, numbers)
+    lake, away = numbers.lake, numbers.folder / "away"
+    async with open_source(load_app(str(numbers.toml)), Options(), writes=False) as source, asyncio.timeout(30):
+        views, runs = RunViews(source), RunList(source)
+
+        async def said() -> set[str]:
+            found = set()
+            async with views.held(run_id) as view:
+                view.expire()
+                runs.expire()
+                looks = (view.look, view.timeline, view.require_run, partial(runs.look, None, 20))
+                for look in (*looks, partial(view.poison, PoisonFilter(), "", 1)):
+                    try:
+                        await look()
+                        found.add("")
+                    except LakeUnavailableError as error:
+                        found.add(str(error).partition(". ")[0])
+            return found
+
+        assert await said() == {""}
+        lake.rename(away)
+        assert await said() == {f"The lake at {lake} has disappeared"}
+        assert not lake.exists()
+        lake.mkdir()
+        assert await said() == {
+            f"Run {run_id} was in the lake and has disappeared",
+            "The runs of numbers were in the lake and have disappeared",
+        }
+        lake.rmdir()
+        away.rename(lake)
+        assert await said() == {""}
+        (numbers.folder / ".haulier").rename(away)
+        assert await said() == {""}
+        assert (await source.queue.depth()).unsettled == 0
+        assert not (numbers.folder / ".haulier").exists()
+        runs.close()
+        views.close()
+    assert typed(numbers, "status").code == 3
+    assert not (numbers.folder / ".haulier").exists()
 
 
 async def test_no_more_tabs_than_are_borne(made: Path, numbers: Place) -> None:

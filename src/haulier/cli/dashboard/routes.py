@@ -173,8 +173,9 @@ class DashboardPage:
 
     async def _act(self, request: Request, act: Callable[[str, Order], Awaitable[dict[str, Any]]]) -> Response:
         run_id = _run_id(request)
-        async with self._views.held(run_id):
+        async with self._views.held(run_id) as view:
             order = order_of(await _body(request))
+            await view.require_run()  # What acts opens the lake anew, and would find or make another one.
             try:
                 return document(await act(run_id, order))
             except asyncio.CancelledError:

@@ -7,6 +7,7 @@ import asyncio
 from haulier.app.open_source import OpenSource
 from haulier.cli.dashboard.answers import encode
 from haulier.cli.status.watch import pause_seconds
+from haulier.errors import LakeUnavailableError
 from haulier.runs.past_runs import PastRunsReader, runs_document
 
 LIST_LOOKS = 3
@@ -24,6 +25,7 @@ class RunList:
         self._seen: dict[tuple[str | None, int], tuple[float, bytes]] = {}
         """By mode and number of runs: until when it is shown, and the document."""
         self._changes = 0
+        self._has_runs = False
 
     async def look(self, mode: str | None, most: int) -> bytes:
         source, clock = self._source, self._source.clock
@@ -32,7 +34,15 @@ class RunList:
             due_at, body = self._seen.get((mode, most), (float("-inf"), b""))
             if began_at < due_at:
                 return body
-            body = encode(runs_document(source.app.name, await self._reader.look(mode, most)))
+            runs = await self._reader.look(mode, most)
+            if runs:
+                self._has_runs = True
+            elif mode is None and self._has_runs:
+                raise LakeUnavailableError(
+                    f"The runs of {source.app.name} were in the lake and have disappeared. Was the lake moved, or "
+                    "emptied?"
+                )
+            body = encode(runs_document(source.app.name, runs))
             now = clock.monotonic()
             pause = max(pause_seconds(source.lake, now - began_at), LIST_LOOKS * source.lake.capabilities.look_seconds)
             if len(self._seen) >= MOST_LISTS:

@@ -17,7 +17,7 @@ from haulier.cli.poison_documents import poison_document
 from haulier.cli.poison_view import item_facts
 from haulier.cli.status.reader import StatusReader
 from haulier.cli.status.watch import pause_seconds
-from haulier.errors import HaulierError
+from haulier.errors import HaulierError, LakeUnavailableError
 from haulier.runs import ledger_schema as table
 from haulier.runs.lost_queue import require_queue
 from haulier.runs.poison.index import PoisonFilter, PoisonIndex
@@ -118,6 +118,13 @@ class RunView:
             await self._fold()
             return await self._reader.ledger.state_of(key)
 
+    async def require_run(self) -> None:
+        """Raises `LakeUnavailableError` if the run is not in the lake any more."""
+        if await load_run(self._source.lake, self._source.app.name, self.run.run_id) is None:
+            raise LakeUnavailableError(
+                f"Run {self.run.run_id} was in the lake and has disappeared. Was the lake moved, or emptied?"
+            )
+
     def close(self) -> None:
         self._reader.close()
 
@@ -143,6 +150,8 @@ class RunView:
                 await require_queue(source.lake, source.queue, source.app.name)
                 self._queue_due_at = began_at + QUEUE_SECONDS
             facts = await self._reader.look()
+            if facts.status.state is RunState.PLANNING:
+                await self.require_run()
         except HaulierError as error:
             self._seen = error
         else:

@@ -33,6 +33,8 @@ class LocalFiles:
     def __init__(self, root: str) -> None:
         self.root = root
         self._device: int | None = None
+        """Of the folder that was found to be a lake, or was made one."""
+        self._is_made = False
         self._known: set[str] = set()
 
     def at(self, path: str) -> str:
@@ -40,8 +42,10 @@ class LocalFiles:
 
     def make_root(self) -> None:
         """After its first use the folder must be the one that it was."""
-        if self._device is not None:
+        if self._is_made:
             return
+        if self._device is not None:
+            self._refuse_lost_root()
         missing = []
         standing = self.root
         while not os.path.lexists(standing):
@@ -51,7 +55,8 @@ class LocalFiles:
             sync_folder(os.path.dirname(standing))  # Whoever made this one may not have come so far.
         for folder in reversed(missing):
             _make_folder(folder)
-        self._device = os.stat(self.root).st_dev
+        self._note_root()
+        self._is_made = True
 
     def make_folder(self, folder: str) -> None:
         """Durably, with all above it; the empty path is the lake's own. Known ones cost a look-up."""
@@ -215,12 +220,18 @@ class LocalFiles:
     @contextlib.contextmanager
     def _absent_is_none(self) -> Iterator[None]:
         """A missing file is absent only while the lake is there: an unmounted disk answers alike, and a closing would
-        find every item missing."""
+        find every item missing. Where nothing was read yet, there may be no lake."""
         try:
             yield
         except FileNotFoundError:
             if self._device is not None:
                 self._refuse_lost_root()
+        else:
+            if self._device is None:
+                self._note_root()
+
+    def _note_root(self) -> None:
+        self._device = os.stat(self.root).st_dev
 
     def _refuse_lost_root(self) -> None:
         """A lake whose disk was unmounted is not begun anew in the folder beneath."""

@@ -14,10 +14,11 @@ import apsw
 
 from haulier.errors import NewerFormatError, QueueUnavailableError, UsageError
 from haulier.queues.sqlite.place import locked, prepare_folder, remove_orphans, set_aside
-from haulier.queues.sqlite.schema import not_a_queue, require_safe_sqlite, set_up
+from haulier.queues.sqlite.schema import make_tables, not_a_queue, require_safe_sqlite, set_up
 
 T = TypeVar("T")
 Work = Callable[[apsw.Connection], T]
+_READ = "BEGIN"
 
 _logger = logging.getLogger("haulier.queues")
 
@@ -27,11 +28,12 @@ class SqliteFile:
 
     A damaged file is moved aside and a fresh one made. One that was moved or deleted under the connection is left for
     what stands at ``path`` now. A warning says either, and the work is done once more: plan and lake rebuild what was
-    in the queue (G1).
+    in the queue (G1). To a reader a file that is not there is empty, and no read makes it.
     """
 
-    def __init__(self, path: Path, busy_timeout_seconds: float) -> None:
+    def __init__(self, path: Path, busy_timeout_seconds: float, *, is_reader: bool = False) -> None:
         self.path = path
+        self._is_reader = is_reader
         self.generation = ""
         self._busy_timeout_seconds = busy_timeout_seconds
         self._connection: apsw.Connection | None = None
@@ -42,7 +44,7 @@ class SqliteFile:
         return self._run(work, "BEGIN IMMEDIATE")
 
     def read(self, work: Work[T]) -> T:
-        return self._run(work, "BEGIN")
+        return self._run(work, _READ)
 
     def close(self) -> None:
         """Leaves an empty log if nobody else is at work. Idempotent."""
@@ -53,6 +55,12 @@ class SqliteFile:
             connection.set_busy_timeout(0)
             connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
         connection.close(force=True)
+
+    def _read_nothing(self, work: Work[T]) -> T:
+        self._drop()
+        with contextlib.closing(apsw.Connection(":memory:")) as connection:
+            make_tables(connection)
+            return work(connection)
 
     def _run(self, work: Work[T], begin: str) -> T:
         try:
@@ -65,6 +73,8 @@ class SqliteFile:
             raise self._in_words(error) from error
 
     def _once(self, work: Work[T], begin: str) -> T:
+        if self._is_reader and begin == _READ and not self.path.exists():
+            return self._read_nothing(work)
         connection = self._connection or self._open()
         try:
             connection.execute(begin)

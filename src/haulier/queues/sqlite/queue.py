@@ -81,8 +81,9 @@ FROM moment
 
 
 class SqliteQueue:
-    """The first call opens the file and makes its folder. It may raise `UsageError` (no place for a queue, or a file
-    that is none) or `NewerFormatError`. What a call has written when it returns survives a loss of power.
+    """The first call opens the file and makes its folder; for ``is_reader`` the first one that writes. It may raise
+    `UsageError` (no place for a queue, or a file that is none) or `NewerFormatError`. What a call has written when it
+    returns survives a loss of power.
 
     ``busy_timeout_seconds`` must stay below a third of the lease. Processes that share the file must be spawned, not
     forked, once a client has been used.
@@ -95,11 +96,12 @@ class SqliteQueue:
         *,
         busy_timeout_seconds: float = BUSY_TIMEOUT_SECONDS,
         process: ThisProcess | None = None,
+        is_reader: bool = False,
     ) -> None:
         self._clock = clock
         self._process = process or ThisProcess()
         self._found_at: float | None = None
-        self._thread = SqliteThread(path, busy_timeout_seconds)
+        self._thread = SqliteThread(path, busy_timeout_seconds, is_reader=is_reader)
         self._file = self._thread.file
         self.rows = SqliteRows(self._thread)
 

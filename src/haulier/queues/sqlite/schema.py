@@ -91,13 +91,17 @@ def set_up(connection: apsw.Connection, path: Path) -> str:
     if connection.pragma("journal_mode", "wal") != "wal":
         raise UsageError(f"The file system of {path} cannot share a queue between processes. Name a local disk.")
     if application == 0:
-        marks = f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {FORMAT}"
-        connection.execute(f"BEGIN IMMEDIATE; {_TABLES} {marks}; COMMIT")
+        make_tables(connection)
     elif version < FORMAT:
         steps = " ".join(_UPGRADES[version - 1 :])
         connection.execute(f"BEGIN IMMEDIATE; {steps} PRAGMA user_version = {FORMAT}; COMMIT")
     generation: str = connection.execute("SELECT generation FROM queue").get
     return generation
+
+
+def make_tables(connection: apsw.Connection) -> None:
+    marks = f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {FORMAT}"
+    connection.execute(f"BEGIN IMMEDIATE; {_TABLES} {marks}; COMMIT")
 
 
 def not_a_queue(path: Path) -> UsageError:

@@ -16,8 +16,8 @@ T = TypeVar("T")
 class SqliteThread:
     """Shared by a `SqliteQueue` and its `SqliteRows`."""
 
-    def __init__(self, path: Path, busy_timeout_seconds: float) -> None:
-        self.file = SqliteFile(path.resolve(), busy_timeout_seconds)
+    def __init__(self, path: Path, busy_timeout_seconds: float, *, is_reader: bool = False) -> None:
+        self.file = SqliteFile(path.resolve(), busy_timeout_seconds, is_reader=is_reader)
         """Used on the thread alone, but for its path."""
         self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="haulier-queue")
         self._is_closed = False
