@@ -35,6 +35,8 @@ from haulier.runs.records import (
 )
 from haulier.runs.redrive import Redriver
 from haulier.runs.run import NewRun, Run, claim_run
+from haulier.telemetry.messages import MessageSpans
+from haulier.telemetry.seam import NO_TELEMETRY, Telemetry
 from haulier.testing.clock import FakeClock
 from haulier.worker.attempt import Attempt
 from haulier.worker.batch_settler import BatchSettler
@@ -80,6 +82,7 @@ class Rig:
     settings: WorkerSettings = field(default_factory=lambda: WorkerSettings(lease_seconds=LEASE_SECONDS))
     isolate: tuple[str, ...] = ()
     max_requests: int | None = None
+    telemetry: Telemetry = NO_TELEMETRY
     _born: int = 0
 
     async def __aenter__(self) -> Self:
@@ -130,7 +133,7 @@ class Rig:
     def parts_over(
         self, client: Client, name: str, processors: Mapping[type[WorkItem], Processor] | None = None
     ) -> WorkerDeps:
-        return deps_of(
+        deps = deps_of(
             SOURCE,
             lake=self.lake,
             queue=self.queue,
@@ -142,6 +145,7 @@ class Rig:
             processors={Things: self.api.work} if processors is None else processors,
             isolate=self.isolate,
         )
+        return replace(deps, telemetry=self.telemetry, messages=MessageSpans(self.telemetry, "memory", SOURCE))
 
     @contextlib.asynccontextmanager
     async def hand(

@@ -17,6 +17,7 @@ from haulier.sources.context import Context
 from haulier.testing.clock import FakeClock
 from haulier.worker.settings import GROUP_ITEMS, GROUP_SECONDS
 from tests.harness.cuts.calls import Cuts
+from tests.harness.figures import Figures
 from tests.harness.things import Things, things
 from tests.worker.rig import LEASE_SECONDS, Rig, key_of
 
@@ -179,6 +180,7 @@ async def test_c6_a_zombie_from_before_a_redrive_poisons_nothing(rig: Rig) -> No
 @pytest.mark.parametrize("status", [200, 404, 503])
 async def test_p8_a_stale_token_is_no_crash(rig: Rig, status: int) -> None:
     """The lease was lost while the item was worked, whatever came of it: another's message is left as it is."""
+    rig.telemetry = figures = Figures()
     await rig.run(ITEM)
     rig.api.statuses = {1: status}
     async with rig.hand() as hand:
@@ -190,6 +192,7 @@ async def test_p8_a_stale_token_is_no_crash(rig: Rig, status: int) -> None:
         await hand.settle()
         assert not hand.stop.event.is_set()
     assert (rig.message, rig.leased) == (before, 1)
+    assert (figures.items, figures.outcomes) == ({("lost", False): 1}, ["lost"])
 
 
 async def test_p8_an_item_that_was_settled_after_its_lease_was_lost_stands(

@@ -19,6 +19,7 @@ from haulier.testing.azure_queue.server import AzureQueueServer
 from haulier.testing.proxy.rules import FaultRule
 from haulier.worker.keeper import HeldLease, LeaseKeeper
 from tests.harness.cuts.calls import Cuts
+from tests.harness.figures import Figures
 from tests.harness.things import Things, records_of, things
 from tests.queues.azure.service import client_of, served
 from tests.worker.rig import Hand, Rig, key_of
@@ -176,6 +177,7 @@ async def test_p6_children_of_an_unknown_lease_are_marked(stand: Stand) -> None:
 async def test_p6_nothing_is_written_into_a_run_that_was_closed_meanwhile(stand: Stand, ends: str) -> None:
     """Suspended under an unknown lease, while another ended the item: a child list would beat the good object (C3)."""
     rig = stand.rig
+    rig.telemetry = figures = Figures()
     rig.api.smallest = 2
     run = await rig.run(ITEM)
 
@@ -195,6 +197,8 @@ async def test_p6_nothing_is_written_into_a_run_that_was_closed_meanwhile(stand:
     assert rig.objects() == [key_of(ITEM)]
     assert (await rig.outcome(run, ITEM), await rig.children(run, ITEM)) == (None, None)
     assert (hand.state.stats.empty, hand.state.stats.split) == (0, 0)
+    assert figures.items == {("done", False): 1, ("give_up", False): 1}
+    assert sorted(map(str, figures.outcomes)) == ["done", "give_up"]
     assert await stand.messages() == []
 
 

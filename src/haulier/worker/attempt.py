@@ -38,7 +38,7 @@ from haulier.worker.item_count import CANCELLED, count_item
 from haulier.worker.item_span import note_cancelled, note_outcome, note_parameters, of_item
 from haulier.worker.keeper import HeldLease
 from haulier.worker.lookup import adopted_receipt, look_up
-from haulier.worker.outcome import GIVE_UP_SECONDS, Done, Empty, Outcome, Release, Split
+from haulier.worker.outcome import GIVE_UP_SECONDS, Done, Empty, Lost, Outcome, Release, Settled, Split
 from haulier.worker.outcome_settler import OutcomeSettler
 from haulier.worker.publication import publish
 from haulier.worker.settings import MAX_DEPTH, SILENT_DELIVERIES
@@ -128,14 +128,26 @@ class Attempt:
             with self._deps.client.scope.working_for(run.run_id), self._span_of(run, envelope, told) as span:
                 try:
                     envelope, outcome, error = await self._outcome_of(run, envelope, span)
-                    word = note_outcome(span, outcome, error, self._state.redact)
                     self._settler.trace = span.context
-                    await self._settler.settle(run, envelope, outcome, error, self._last_request)
-                    count_item(self._deps.messages, told, word, self._seconds, outcome, error)
+                    settled = await self._settler.settle(run, envelope, outcome, error, self._last_request)
+                    self._tell(span, told, settled, error)
                 except asyncio.CancelledError:
                     note_cancelled(span)
                     count_item(self._deps.messages, told, CANCELLED, self._seconds)
                     raise
+                except LeaseLostError as lost:
+                    self._tell(span, told, Settled(Lost()), lost)
+                    raise
+                except HaulierError as away:  # Its message is released, or its lease runs out.
+                    self._tell(span, told, Settled(Release(GIVE_UP_SECONDS)), away)
+                    raise
+
+    def _tell(self, span: TraceSpan, told: Attributes, settled: Settled, error: Exception | None) -> None:
+        """What became of it: settling it may have failed, or come too late."""
+        if settled.is_adopted:
+            span.set({IS_ADOPTED: True})
+        word = note_outcome(span, settled.outcome, error, self._state.redact)
+        count_item(self._deps.messages, told, word, self._seconds, settled, error)
 
     @property
     def _seconds(self) -> float:
@@ -155,7 +167,6 @@ class Attempt:
         try:
             found = await self._look_first(run, envelope)
             if found is not None:
-                span.set({IS_ADOPTED: True})
                 return envelope, found, None
             envelope = await self._state.held_items.in_full(run, envelope)
             if self._deps.telemetry.is_on:

@@ -7,7 +7,7 @@ from haulier.api.errors import ApiError
 from haulier.telemetry import names
 from haulier.telemetry.messages import MessageSpans
 from haulier.telemetry.seam import Attributes, Value
-from haulier.worker.outcome import Done, Outcome, Poison
+from haulier.worker.outcome import Done, Poison, Settled
 
 CANCELLED = "cancelled"
 
@@ -17,10 +17,10 @@ def count_item(
     of_item: Attributes,
     word: str,
     seconds: float,
-    outcome: Outcome | None = None,
+    settled: Settled | None = None,
     error: Exception | None = None,
 ) -> None:
-    """``of_item`` is what its span says; ``word`` is that of its outcome. Without ``outcome`` it was cancelled."""
+    """``of_item`` is what its span says; ``word`` is that of its outcome. Without ``settled`` it was cancelled."""
     telemetry = messages.telemetry
     if not telemetry.is_on:
         return
@@ -28,9 +28,12 @@ def count_item(
     failed: dict[str, Value] = {} if error is None else {names.ERROR_TYPE: type(error).__name__}
     process = messages.attributes(names.PROCESS)
     telemetry.record(names.PROCESS_DURATION, seconds, {**process, **kind, names.OUTCOME: word, **failed})
-    is_adopted = isinstance(outcome, Done) and outcome.receipt.adopted
+    is_adopted = settled is not None and settled.is_adopted
     telemetry.add(names.ITEMS, 1, {**kind, names.OUTCOME: word, names.IS_ADOPTED: is_adopted})
-    if isinstance(outcome, Done) and not is_adopted:
+    if settled is None or is_adopted:
+        return
+    outcome = settled.outcome
+    if isinstance(outcome, Done):
         telemetry.add(names.WRITTEN_RECORDS, outcome.receipt.records, kind)
         telemetry.add(names.WRITTEN_BYTES, outcome.receipt.bytes, kind)
     elif isinstance(outcome, Poison):

@@ -72,3 +72,12 @@ class Poison:
 
 
 Outcome = Done | Empty | Split | GiveUp | Lost | Retry | Release | Poison
+
+
+@dataclass(frozen=True)
+class Settled:
+    """What was done with an item in the end."""
+
+    outcome: Outcome
+    is_adopted: bool = False
+    """Another attempt had written the same before."""

@@ -22,7 +22,19 @@ from haulier.worker.blame import RETRY_CAP_SECONDS
 from haulier.worker.bodies import keep_body
 from haulier.worker.division import is_final_refusal, suspect_by
 from haulier.worker.keeper import HeldLease
-from haulier.worker.outcome import GIVE_UP_SECONDS, Done, Empty, GiveUp, Lost, Outcome, Poison, Release, Retry, Split
+from haulier.worker.outcome import (
+    GIVE_UP_SECONDS,
+    Done,
+    Empty,
+    GiveUp,
+    Lost,
+    Outcome,
+    Poison,
+    Release,
+    Retry,
+    Settled,
+    Split,
+)
 from haulier.worker.publication import require_lease
 from haulier.worker.settings import QUEUE_PATIENCE_LEASES
 from haulier.worker.trace import trace_of
@@ -55,23 +67,27 @@ class OutcomeSettler:
         outcome: Outcome,
         error: Exception | None,
         request: RequestNote | None = None,
-    ) -> None:
-        """``request`` is the last one of an attempt that failed."""
+    ) -> Settled:
+        """``request`` is the last one of an attempt that failed. Returns what was done, which may be to give up."""
         self._run_id = run.run_id
         try:
-            await self._settle(run, envelope, outcome, error, request)
+            is_ours = await self._settle(run, envelope, outcome, error, request)
         except SweptError:
             await self._give_up(run, envelope, GIVE_UP_SECONDS)
+            return Settled(GiveUp(GIVE_UP_SECONDS))
+        return Settled(outcome, is_adopted=not is_ours)
 
     async def _settle(
         self, run: Run, envelope: Envelope, outcome: Outcome, error: Exception | None, request: RequestNote | None
-    ) -> None:
-        state = self._state
+    ) -> bool:
+        """False where another attempt had written the same before."""
+        state, is_ours = self._state, True
         if error is not None and not isinstance(outcome, Lost | GiveUp):
             is_freed = isinstance(outcome, Release) and outcome.stop is None and not isinstance(error, RunSpentError)
             state.note_failed(error, is_retried=is_freed or isinstance(outcome, Retry))
         match outcome:
             case Done(receipt):
+                is_ours = not receipt.adopted
                 state.note_good(envelope)
                 state.stats.done += 1
                 state.stats.records += receipt.records
@@ -79,7 +95,7 @@ class OutcomeSettler:
                 state.batch_settler.add(self._held, run, receipt, self.trace)
             case Empty():
                 state.note_good(envelope)
-                await self._write_empty(run, envelope.key, outcome)
+                is_ours = await self._write_empty(run, envelope.key, outcome)
                 state.stats.empty += 1
                 state.batch_settler.add(self._held, run, None, self.trace)
             case Split():
@@ -87,7 +103,7 @@ class OutcomeSettler:
                     state.note_good(envelope)
                 else:
                     await self._note_divided(run, envelope, error)
-                await self._divide(run, envelope, outcome)
+                is_ours = await self._divide(run, envelope, outcome)
                 state.stats.split += 1
                 state.batch_settler.add(self._held, run, None, self.trace)
                 # At once: whoever takes the parent again sends all its children again. A child that kills its worker
@@ -117,11 +133,12 @@ class OutcomeSettler:
             case Poison(reason):
                 if envelope.suspect and is_final_refusal(error):
                     state.suspects.note_refused(is_part=True)
-                await self._poison(run, self._noted(envelope, error, "poisoned"), reason, error, request)
+                is_ours = await self._poison(run, self._noted(envelope, error, "poisoned"), reason, error, request)
                 state.stats.poisoned += 1
                 state.batch_settler.add(self._held, run, None, self.trace)
             case _:
                 assert_never(outcome)
+        return is_ours
 
     async def release(self, envelope: Envelope, delay_seconds: float) -> None:
         """Hand the item back, uncharged and marked: whoever takes it looks in the lake first."""
@@ -187,8 +204,8 @@ class OutcomeSettler:
                 is_waiting = True
                 await self._state.stop.or_after(clock, AWAY_SECONDS)
 
-    async def _write_empty(self, run: Run, key: str, empty: Empty) -> None:
-        """P6: an outcome that stands already is as good."""
+    async def _write_empty(self, run: Run, key: str, empty: Empty) -> bool:
+        """P6: an outcome that stands already is as good. False then."""
         await self._require_fence(run)
         record = encode_record(
             OutcomeRecord(
@@ -203,7 +220,7 @@ class OutcomeSettler:
         if empty.hidden:
             # Before the outcome, behind which nobody works the item again.
             await self._deps.lake.create(run.paths.numbered("hidden", key, empty.hidden), record)
-        await self._deps.lake.create(run.paths.outcome(key), record)
+        return await self._deps.lake.create(run.paths.outcome(key), record)
 
     async def _require_fence(self, run: Run) -> None:
         """P6. An unknown lease has no end that could fence: its attempt may wake in a run that was closed long ago."""
@@ -223,8 +240,9 @@ class OutcomeSettler:
     async def _keep_body(self, run: Run, envelope: Envelope, error: Exception | None) -> str:
         return await keep_body(self._deps.lake, run, envelope.key, envelope.redrives + 1, error)
 
-    async def _divide(self, run: Run, envelope: Envelope, split: Split) -> None:
-        """P6: the child list is durable before a child is sent. Only its creator, within its lease, sends unmarked."""
+    async def _divide(self, run: Run, envelope: Envelope, split: Split) -> bool:
+        """P6: the child list is durable before a child is sent. Only its creator, within its lease, sends unmarked.
+        False for anybody else."""
         await self._require_fence(run)
         path = run.paths.children(envelope.key)
         record = ChildList(
@@ -255,6 +273,7 @@ class OutcomeSettler:
                     for child in some
                 ]
                 await self._deps.queue.enqueue(bodies, is_first=is_first_lane(run.file.mode))
+        return is_ours
 
     async def _give_up(self, run: Run, envelope: Envelope, delay_seconds: float) -> None:
         """P7: complete the message if the run is closed, else hand the item back."""
@@ -275,8 +294,8 @@ class OutcomeSettler:
 
     async def _poison(
         self, run: Run, envelope: Envelope, reason: str, error: Exception | None, request: RequestNote | None
-    ) -> None:
-        """P8 and C6: the record, then its copy, then the completion."""
+    ) -> bool:
+        """P8 and C6: the record, then its copy, then the completion. False where the record stood already."""
         await require_lease(self._held, self._state.keeper, self._deps.clock, may_be_unknown=False)
         record = PoisonRecord(
             number=envelope.redrives + 1,
@@ -298,9 +317,11 @@ class OutcomeSettler:
             attempts=envelope.attempts,
             request=request,
         )
-        await self._deps.lake.create(run.paths.numbered("poison", envelope.key, record.number), encode_record(record))
+        path = run.paths.numbered("poison", envelope.key, record.number)
+        is_ours = await self._deps.lake.create(path, encode_record(record))
         self._state.say("an item was poisoned", envelope, error, logging.ERROR)
         await self._deps.queue.poison(_poison_copy(envelope, record))
+        return is_ours
 
 
 def _is_outage(error: Exception | None) -> bool:

@@ -8,6 +8,7 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given
 
+from haulier.api.scope.membership import SILENT_BEATS
 from haulier.api.scope.shares import BUSY_TURN_BEATS, IDLE_TURN_BEATS, Wish, divide_cap
 from tests.api.scope.fleet import BEAT_SECONDS, DEADLINE_SECONDS, Process, State, World
 
@@ -279,3 +280,15 @@ def test_lower_cap_rules() -> None:
     fleet.members.append(Process(fleet.world, "b", 3, epoch=0.0))
     fleet.pass_beats(4)
     assert sum(fleet.limits) == 3
+
+
+def test_a_member_that_fell_silent_is_no_living_one() -> None:
+    """It stands in the row until its requests have surely ended."""
+    fleet = Fleet(8, ["a", "b"])
+    first, second = fleet.members
+    second.state = State.DEAD
+    fleet.pass_beats(SILENT_BEATS)
+    assert len(first.membership.living(fleet.world.row)) == 2
+    fleet.pass_beats(2)
+    assert fleet.world.row.members.keys() == {"a", "b"}
+    assert len(first.membership.living(fleet.world.row)) == 1

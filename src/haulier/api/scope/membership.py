@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from haulier.api.scope.changes import Beat, cap, room, target
 from haulier.api.scope.rhythm import Rhythm, steady_rhythm
-from haulier.api.scope.row import ScopeRow
+from haulier.api.scope.row import Member, ScopeRow
 
 STALE_BEATS = 2
 """Age of its last beat above which a member sends nothing."""
@@ -165,6 +165,10 @@ class Membership:
     def spare(self, in_use: int) -> int:
         """How much of the share is not used any more."""
         return self.share - max(self.limit, in_use)
+
+    def living(self, row: ScopeRow) -> list[Member]:
+        """Those that did not fall silent. A dead one stands in the row for as long as its requests may."""
+        return [one for name, one in row.members.items() if self.silent.get(name) != one.beats]
 
     def is_next(self, row: ScopeRow) -> bool:
         """Whether a share is ours that we do not have yet."""

@@ -248,6 +248,11 @@ class Scope:
         return self.row.known if self._metronome.is_slow else await self.row.read()
 
     @property
+    def workers(self) -> int:
+        """Living members that take items, as this one saw the row last."""
+        return sum(member.looks for member in self._membership.living(self.row.known))
+
+    @property
     def share(self) -> int:
         """Number of requests to take items for. 0 where the last beat is stale, the API is down, a limit is used up, a
         pause will last, or a person holds the scope; what a run has spent stops no other. 1 where an item is to show
