@@ -1,4 +1,4 @@
-"""A real receiver of OpenTelemetry as a process, and what it got. It prints each span as a line of JSON."""
+"""A real receiver of OpenTelemetry (oteltap) as a process, and what it got: a span or a metric a line of JSON."""
 
 from __future__ import annotations
 
@@ -38,6 +38,7 @@ class SeenSpan:
 
 @dataclass(frozen=True)
 class OtlpReceiver:
+    process: subprocess.Popen[bytes]
     port: int
     file: Path
 
@@ -56,6 +57,31 @@ class OtlpReceiver:
     def spans(self) -> list[SeenSpan]:
         return [_span_of(line) for line in self.lines() if "spanId" in line]
 
+    def stop(self) -> None:
+        """What was received stands in the file."""
+        self.process.terminate()
+        self.process.wait(timeout=WAIT_SECONDS)
+
+    def points(self, metric: str) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+        """Attributes and values of all points of a metric, of all processes."""
+        return [
+            (_attributes_of(point), point)
+            for line in self.lines()
+            if line["name"] == metric and "spanId" not in line
+            for kind in ("sum", "gauge", "histogram")
+            for point in line.get(kind, {}).get("dataPoints", ())
+        ]
+
+    def total(self, metric: str, **only: object) -> int:
+        """A sum over all processes, each of which sent once; of a histogram the number of values. ``only`` those whose
+        attributes, by the last word of their names, are so."""
+        found = 0
+        for attributes, point in self.points(metric):
+            words = {name.rpartition(".")[2]: value for name, value in attributes.items()}
+            if all(words.get(word) == value for word, value in only.items()):
+                found += int(point["asInt"]) if "asInt" in point else int(point["count"])
+        return found
+
     def wait(self, is_there: Callable[[list[SeenSpan]], bool]) -> list[SeenSpan]:
         """What was sent before a process ended may be printed some moments later."""
         began_at = time.monotonic()
@@ -70,12 +96,12 @@ def receive(folder: Path) -> Iterator[OtlpReceiver]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = int(free.getsockname()[1])
-    file = folder / "received.ndjson"
-    with file.open("w") as output:
+    file = folder / "telemetry.ndjson"
+    with file.open("wb") as output:
         process = subprocess.Popen([sys.executable, "-m", "oteltap", "--port", str(port)], stdout=output)
         try:
             _wait_for(port)
-            yield OtlpReceiver(port, file)
+            yield OtlpReceiver(process, port, file)
         finally:
             process.kill()
             process.wait()
@@ -104,10 +130,14 @@ def _span_of(line: dict[str, Any]) -> SeenSpan:
         is_failed=status.get("code") == 2,
         words=status.get("message", ""),
         seconds=(int(line["endTimeUnixNano"]) - int(line["startTimeUnixNano"])) / 1e9,
-        attributes={one["key"]: _value_of(one["value"]) for one in line["attributes"]},
+        attributes=_attributes_of(line),
     )
 
 
-def _value_of(value: dict[str, Any]) -> Any:
+def _attributes_of(line: Mapping[str, Any]) -> dict[str, Any]:
+    return {one["key"]: _value_of(one["value"]) for one in line["attributes"]}
+
+
+def _value_of(value: Mapping[str, Any]) -> Any:
     ((kind, found),) = value.items()
     return int(found) if kind == "intValue" else found

@@ -16,7 +16,7 @@ from haulier.testing.sandbox import SandboxProcess, SandboxSettings
 from tests.cli.conftest import Place
 from tests.docs.pages import blocks_of
 from tests.docs.telemetry_tables import PAGE
-from tests.harness.tap import Tap, open_tap
+from tests.harness.otlp import OtlpReceiver, receive
 
 BAD_ID = 700
 """The page with this record is never answered: its item is divided down to it, and poisoned."""
@@ -26,7 +26,7 @@ GAUGES = [row.name for row in names.METRICS if row.kind == "gauge"]
 
 @dataclass
 class Seen:
-    tap: Tap
+    tap: OtlpReceiver
     document: dict[str, Any]
     requests: int
     """That the API got."""
@@ -38,9 +38,9 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Seen]:
     end of each process."""
     folder = tmp_path_factory.mktemp("metrics")
     place = Place(folder, None)  # type: ignore[arg-type]
-    with SandboxProcess(SETTINGS) as api, open_tap(folder) as tap:
+    with SandboxProcess(SETTINGS) as api, receive(folder) as tap:
         place.write(api.url)
-        running = place.start("run", "--json", "--workers", "2", env=tap.env)
+        running = place.start("run", "--json", "--workers", "2", env=tap.environ)
         out, err = running.communicate(timeout=120)
         assert running.returncode == 3, err
         tap.stop()
@@ -80,7 +80,7 @@ def test_no_metric_bears_what_is_of_unlimited_number(seen: Seen) -> None:
     """No key, window, address or run: above 2,000 sets of attributes the SDK adds the rest up without a word. Nothing
     is sent that the page does not tell of."""
     known = {row.name: row for row in names.METRICS}
-    found = {line["name"] for line in seen.tap.lines if "traceId" not in line}
+    found = {line["name"] for line in seen.tap.lines() if "traceId" not in line}
     assert found == known.keys()
     for name in found:
         for attributes, _ in seen.tap.points(name):
@@ -118,4 +118,4 @@ def test_the_questions_of_the_page_are_answered(seen: Seen, monkeypatch: pytest.
     (run_id, deliveries, seconds, slowest, _, records) = took[0]
     assert (len(took), run_id, records) == (1, seen.document["run_id"], 999)
     assert (deliveries, seconds >= slowest > 0) == (seen.tap.total(names.ITEMS), True)
-    assert len(all_of_it) == len(seen.tap.spans)
+    assert len(all_of_it) == len(seen.tap.spans())
