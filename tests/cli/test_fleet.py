@@ -17,6 +17,7 @@ from haulier.errors import UnavailableError
 from haulier.testing.sandbox import SandboxProcess, SandboxSettings
 from haulier.worker.watch import Watch
 from tests.cli.conftest import Place
+from tests.cli.terminal import terminal
 
 
 async def fleet_of(place: Place, command: list[str], count: int) -> tuple[int, list[str]]:
@@ -94,6 +95,37 @@ def test_a_reason_of_several_lines_stays_together(shop: Place) -> None:
 
     assert asyncio.run(work()) == (2, "first line\nsecond line")
     assert said == []
+
+
+def test_what_a_child_logs_last_is_no_reason(shop: Place, tmp_path: Path) -> None:
+    """Its telemetry tells of what was lost when all is said, as JSON or as text."""
+    lines = [
+        '{"level":"info","logger":"haulier.telemetry","event":"telemetry was lost"}',
+        "12:00:01 info    telemetry was lost",
+    ]
+    told = "; ".join(f"echo '{line}' >&2" for line in lines)
+    command = ["sh", "-c", f"echo 'haulier: a key is wrong' >&2; echo 'of the API' >&2; {told}; exit 2"]
+    said: list[str] = []
+
+    async def work() -> tuple[int, str]:
+        async with open_source(load_app(str(shop.toml)), Options()) as site:
+            fleet = Fleet(command, 1, site_watch(site), said.append)
+            return await fleet.run(), fleet.reason
+
+    assert asyncio.run(work()) == (2, "a key is wrong\nof the API")
+    assert said == lines
+
+
+def test_a_terminal_shows_no_json_of_a_child(place: Place) -> None:
+    """And that the run was closed is said once."""
+    with SandboxProcess(SandboxSettings(records=8, failing_ids=(7,), failing_status=422)) as api:
+        place.write(api.url, step="step = 1")
+        with terminal(place.folder, "run", str(place.toml), "--workers", "2") as seen:
+            assert seen.end() == 3
+    assert "is partial: " in seen.drawn
+    assert "error   an item was poisoned" in seen.drawn
+    for word in ('{"time"', "a run was closed"):
+        assert word not in seen.drawn
 
 
 def test_a_run_that_a_child_closed_is_no_run_that_was_stopped(shop: Place) -> None:

@@ -9,6 +9,7 @@ import signal
 from asyncio.subprocess import Process
 from collections.abc import Callable, Sequence
 
+from haulier.cli.logs import is_log_line
 from haulier.errors import UnavailableError, sentence
 from haulier.worker.watch import Watch
 
@@ -154,13 +155,15 @@ class Fleet:
             if self._draining.is_set():
                 child.terminate()  # It was started too late to be told.
             assert child.stderr is not None
+            is_reason = False
             while line := await _line_of(child.stderr):
                 text = line.decode(errors="replace").rstrip()
                 if text.startswith(_LAST_WORDS):
-                    reason = text.removeprefix(_LAST_WORDS)
-                elif reason:
+                    reason, is_reason = text.removeprefix(_LAST_WORDS), True
+                elif is_reason and not is_log_line(text):
                     reason = f"{reason}\n{text}"  # Last words of several lines.
                 else:
+                    is_reason = False  # Telemetry may tell of its losses in the end.
                     self._say(text)
             return await child.wait(), reason
         finally:

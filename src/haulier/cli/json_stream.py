@@ -8,9 +8,7 @@ import sys
 import threading
 from types import TracebackType
 
-import msgspec
-
-from haulier.cli.logs import JsonLines
+from haulier.cli.logs import JsonLines, is_object
 
 SAID = "said"
 """The event of what is told to people; its field ``text`` has the words."""
@@ -34,7 +32,7 @@ class JsonStream(io.TextIOWrapper):
 
     def write(self, text: str, /) -> int:
         with self._writing:
-            if self._held and _is_object(text.partition("\n")[0]):
+            if self._held and is_object(text.partition("\n")[0]):
                 self.write_held()  # Such as a bar of another package, which has no end of line.
             self._held += text
             if self._held.endswith("\n") or len(self._held) >= HELD_CHARACTERS:
@@ -47,7 +45,7 @@ class JsonStream(io.TextIOWrapper):
             text, self._held = self._held, ""
             said: list[str] = []
             for line in text.split("\n"):
-                if _is_object(line):
+                if is_object(line):
                     self._say(said)
                     super().write(line + "\n")
                 else:
@@ -85,12 +83,3 @@ def log_faults() -> None:
 
     sys.excepthook = log
     threading.excepthook = log_of_thread
-
-
-def _is_object(line: str) -> bool:
-    if not line.startswith("{"):
-        return False
-    try:
-        return isinstance(msgspec.json.decode(line), dict)
-    except (msgspec.DecodeError, UnicodeEncodeError):
-        return False

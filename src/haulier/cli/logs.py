@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 import sys
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -21,6 +22,7 @@ from haulier.telemetry.current_span import current_span
 from haulier.telemetry.log_names import attribute_of
 
 _OWN = frozenset(vars(logging.LogRecord("", 0, "", 0, "", (), None)).keys() | {"message", "asctime", "taskName"})
+_SHORT_LINE = re.compile(r"\d\d:\d\d:\d\d (debug|info|warning|error|critical) ")
 _encoder = msgspec.json.Encoder(enc_hook=str)
 
 
@@ -114,17 +116,21 @@ class FileHandler(logging.Handler):
             self._descriptor = None
 
 
-def set_up_logs(*, level: int = logging.INFO, is_for_people: bool = False, file: str | None = None) -> None:
+def set_up_logs(
+    *, level: int = logging.INFO, is_for_people: bool = False, is_on_terminal: bool = False, file: str | None = None
+) -> None:
     """Send events of ``level`` to standard error, and those of INFO to a file, if one is named.
 
-    ``is_for_people``: short lines even without a terminal. `UsageError` if the file cannot be written, and for a
-    ``HAULIER_LOG`` that is neither ``json`` nor ``text``; one of these two decides before anything else does.
+    ``is_for_people``: short lines even without a terminal. ``is_on_terminal``: a parent shows them on one. `UsageError`
+    if the file cannot be written, and for a ``HAULIER_LOG`` that is neither ``json`` nor ``text``; one of these two
+    decides before anything else does.
     """
-    form = log_form() or ("text" if is_for_people or sys.stderr.isatty() else "json")
+    is_on_terminal = is_on_terminal or sys.stderr.isatty()
+    form = log_form() or ("text" if is_for_people or is_on_terminal else "json")
     handler: logging.Handler = StderrHandler()
     handler.setFormatter(ShortLines() if form == "text" else JsonLines())
     handler.setLevel(level)
-    if sys.stderr.isatty():  # The closing words say the same.
+    if is_on_terminal:  # The closing words say the same.
         handler.addFilter(lambda record: record.name != "haulier.verdict")
     root = logging.getLogger("haulier")
     for old in root.handlers:
@@ -150,6 +156,21 @@ def log_form() -> str:
 
 def stderr_level() -> int:
     return next((each.level for each in _handlers() if isinstance(each, StderrHandler)), logging.WARNING)
+
+
+def is_log_line(line: str) -> bool:
+    """Whether a process of ours logged it, in either form: it is none of the words in which a command ends."""
+    return is_object(line) or _SHORT_LINE.match(line) is not None
+
+
+def is_object(line: str) -> bool:
+    """Whether it is a JSON object."""
+    if not line.startswith("{"):
+        return False
+    try:
+        return isinstance(msgspec.json.decode(line), dict)
+    except (msgspec.DecodeError, UnicodeEncodeError):
+        return False
 
 
 def log_file() -> Path | None:

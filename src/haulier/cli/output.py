@@ -57,15 +57,16 @@ def log_options(command: F) -> F:
     return command
 
 
-def set_up_output(quiet: bool = False) -> None:
+def set_up_output(quiet: bool = False, *, is_on_terminal: bool = False) -> None:
     """Set the log up: no line below a warning if ``quiet`` or on a terminal, unless asked for by ``--verbose`` or
-    ``HAULIER_LOG=json``."""
+    ``HAULIER_LOG=json``. ``is_on_terminal``: a parent's terminal is meant too."""
     ctx = click.get_current_context(silent=True)
     asked = {} if ctx is None else ctx.meta
     verbose = bool(asked.get(f"{_LOGS}verbose"))
     is_short = log_form() != "json" and (quiet or sys.stderr.isatty())
     level = logging.WARNING if is_short and not verbose else logging.INFO
-    set_up_logs(level=level, is_for_people=verbose, file=asked.get(f"{_LOGS}log_file"))
+    file = asked.get(f"{_LOGS}log_file")
+    set_up_logs(level=level, is_for_people=verbose, is_on_terminal=is_on_terminal, file=file)
 
 
 def is_quiet() -> bool:
@@ -78,7 +79,8 @@ def log_words() -> list[str]:
     ctx, file = click.get_current_context(silent=True), log_file()
     is_verbose = ctx is not None and bool(ctx.meta.get(f"{_LOGS}verbose"))
     level = ["--verbose"] if is_verbose else ["--quiet"] if is_quiet() else []
-    return [*level, *([] if file is None else ["--log-file", str(file)])]
+    terminal = ["--on-terminal"] if sys.stderr.isatty() else []
+    return [*level, *terminal, *([] if file is None else ["--log-file", str(file)])]
 
 
 def _note(ctx: click.Context, option: click.Parameter, value: object) -> None:

@@ -64,6 +64,7 @@ logger = logging.getLogger("haulier.worker")
 )
 @click.option("--with-parent", is_flag=True, hidden=True, help="Drain when standard input ends.")
 @click.option("--quiet", is_flag=True, hidden=True, help="Log nothing below a warning.")
+@click.option("--on-terminal", is_flag=True, hidden=True, help="A parent shows what is logged on a terminal.")
 @log_options
 @place_options
 @worker_options
@@ -75,6 +76,7 @@ def command(
     wait_seconds: float | None,
     with_parent: bool,
     quiet: bool,
+    on_terminal: bool,
     lake: str | None,
     queue: str | None,
     lease_seconds: float,
@@ -92,7 +94,7 @@ def command(
         if exit_idle or run_id is not None:
             other = "--exit-idle leaves at once" if exit_idle else "--run says which run is worked"
             raise click.UsageError(f"{other}, and --wait waits for any: use one of them.")
-    set_up_output(quiet)
+    set_up_output(quiet, is_on_terminal=on_terminal)
     app = load_app(source)
     note_source_of_lines(app.name)
     note_run_of_lines(run_id or "")
