@@ -24,7 +24,7 @@ def observe_scope(telemetry: Telemetry, scope: Scope, settings: ScopeSettings, c
         names.BREAKER: lambda: scope.breaker.state is not State.CLOSED,
         names.PAUSE: lambda: max(0.0, scope.pause_seconds_left),
         names.HOLD: lambda: scope.held is not None,
-        names.WORKERS: lambda: scope.workers,
+        names.WORKERS: lambda: sum(member.looks for member in scope.membership.living(scope.row.known)),
     }
     for name, read in gauges.items():
         _observe(telemetry, name, read)

@@ -50,7 +50,7 @@ class Scope:
         self._member = member
         self.row = SharedRow(rows, settings.name)
         self._clock = clock
-        self._membership = Membership(
+        self.membership = Membership(
             Identity(
                 member,
                 self._in_flight,
@@ -97,7 +97,7 @@ class Scope:
         self._was_busy = True  # It means to work. Else it would wait for a place among the members without work.
         if self._metronome.is_slow:
             # The first beat tells how long the second may take, which depends on all of them.
-            self._membership.watch(await self._read(), self._clock.monotonic())
+            self.membership.watch(await self._read(), self._clock.monotonic())
         row = await self._beat()
         if self.pause_seconds_left > 0.0:
             extra = {"seconds": round(self.pause_seconds_left, 1), "reason": row.pause_reason}
@@ -117,7 +117,7 @@ class Scope:
     async def leave(self) -> None:
         """Send nothing more. A store that cannot be reached is no error, and is not waited for longer than
         `LEAVE_SECONDS`."""
-        self._membership.close()
+        self.membership.close()
         self._gate.limit = 0
         in_use, unused = self._gate.in_use, self._view.pacer.give_up_unused()
         failures = self.failures.take()
@@ -177,7 +177,7 @@ class Scope:
     def hand_over(self) -> None:
         """Give the share back at once."""
         self._was_busy = False
-        self._membership.hand_over()
+        self.membership.hand_over()
         self._beat_now.set()
 
     def end_waits(self) -> None:
@@ -248,17 +248,12 @@ class Scope:
         return self.row.known if self._metronome.is_slow else await self.row.read()
 
     @property
-    def workers(self) -> int:
-        """Living members that take items, as this one saw the row last."""
-        return sum(member.looks for member in self._membership.living(self.row.known))
-
-    @property
     def share(self) -> int:
         """Number of requests to take items for. 0 where the last beat is stale, the API is down, a limit is used up, a
         pause will last, or a person holds the scope; what a run has spent stops no other. 1 where an item is to show
         whether the API is back."""
         now, view = self._clock.monotonic(), self._view
-        if view.held is not None or not self._membership.is_fresh(now):
+        if view.held is not None or not self.membership.is_fresh(now):
             return 0
         if view.item_is_probe:
             return min(1, self._gate.limit)
@@ -274,7 +269,7 @@ class Scope:
 
     @property
     def others_worked_at(self) -> float:
-        return self._membership.others_worked_at
+        return self.membership.others_worked_at
 
     def note_hidden(self, run_id: str, seconds: float) -> None:
         """A message of the run is released with so long a delay. The next beat tells the others."""
@@ -343,7 +338,7 @@ class Scope:
         return self.refusal
 
     def _opens_in(self) -> float:
-        return self._view.opens_in(self._clock.monotonic(), self._gate.in_use, self._membership)
+        return self._view.opens_in(self._clock.monotonic(), self._gate.in_use, self.membership)
 
     def _note_sent(self) -> None:
         self._was_busy = True
@@ -385,7 +380,7 @@ class Scope:
             await self._clock.sleep(self._settings.beat_seconds)
             is_busy = self._was_busy or self._is_busy
             is_stopped = bool(self.held) or self.pause_seconds_left > 0.0 or self._view.is_down
-            waits = self._membership.share > 0 and is_stopped
+            waits = self.membership.share > 0 and is_stopped
             now, is_curious = self._clock.monotonic(), self._is_next or waits
             # Of a counted limit: who has none asks again, and who does not use its own gives it back.
             is_quota_due = self._view.pacer.is_short if is_busy else self._view.pacer.has_any
@@ -396,15 +391,15 @@ class Scope:
             elif self._metronome.is_read_due(now, is_busy=is_busy, is_curious=is_curious) and self._has_company:
                 with contextlib.suppress(UnavailableError):
                     row = await self._read()
-                    self._membership.watch(row, self._clock.monotonic())
+                    self.membership.watch(row, self._clock.monotonic())
                     self._look(row)
 
     @property
     def _seconds_to_beat(self) -> float:
         return self._metronome.seconds_to_beat(
             self._clock.monotonic(),
-            has_share=self._membership.share > 0,
-            has_spare=self._membership.spare(self._gate.in_use) > 0,
+            has_share=self.membership.share > 0,
+            has_spare=self.membership.spare(self._gate.in_use) > 0,
             is_cut_off=self._is_cut_off,
         )
 
@@ -418,14 +413,14 @@ class Scope:
     def _note_row(self, row: ScopeRow, asked_at: float) -> None:
         if self._metronome.is_slow:
             self._metronome.see(row, asked_at)
-            self._is_next = self._membership.is_next(row)
+            self._is_next = self.membership.is_next(row)
 
     def _look(self, row: ScopeRow) -> None:
         in_use, is_slow = self._gate.in_use, self._metronome.is_slow
         takes_items = self.has_work is not None
-        is_due = self._membership.look(row, in_use, is_busy=self._is_busy, takes_items=takes_items, is_slow=is_slow)
+        is_due = self.membership.look(row, in_use, is_busy=self._is_busy, takes_items=takes_items, is_slow=is_slow)
         if is_slow and not is_due:
-            is_due = self._membership.knows_of_death(row) or self._view.is_pace_due(row, self._membership, self._wall)
+            is_due = self.membership.knows_of_death(row) or self._view.is_pace_due(row, self.membership, self._wall)
         if is_due or self._view.beat_report.is_behind(row.governor):
             self._beat_now.set()
         self._limit()
@@ -440,7 +435,7 @@ class Scope:
         self._was_busy = False
         self._metronome.begin_beat(began_at)
         rhythm = self._metronome.rhythm if self._metronome.is_slow else None
-        beat = self._membership.begin(began_at, gate.in_use, is_busy=is_busy, rhythm=rhythm)
+        beat = self.membership.begin(began_at, gate.in_use, is_busy=is_busy, rhythm=rhythm)
         beat = replace(
             self._view.tell(beat, began_at, self._wall),
             in_flight=self._in_flight,
@@ -449,7 +444,7 @@ class Scope:
             wants=beat.wants if self.has_work is not None else is_busy,
             peak=gate.peak,
             has_witness=self._witness_proof.is_there,
-            can_probe=gate.in_use < self._membership.limit and not self._is_probing and self.held is None,
+            can_probe=gate.in_use < self.membership.limit and not self._is_probing and self.held is None,
             failures=self.failures.take(),
         )
         gate.peak = gate.in_use
@@ -460,7 +455,7 @@ class Scope:
             self.failures.give_back(beat.failures)
             raise
         now, wall = self._clock.monotonic(), self._wall
-        self._membership.adopt(row, beat, began_at, now)
+        self.membership.adopt(row, beat, began_at, now)
         self._metronome.note_told(row.members[self._member].beat_seconds)
         self._note_row(row, began_at)
         self._view.adopt(row, self._member, wall, now)
@@ -474,7 +469,7 @@ class Scope:
 
     def _limit(self) -> None:
         left_empty, before = self._view.beat_report.places_left_empty(self._clock.monotonic()), self._gate.limit
-        self._gate.limit = max(0, self._membership.limit - left_empty)
+        self._gate.limit = max(0, self.membership.limit - left_empty)
         self._gate.poke(everybody=self._error() is not None)
         if self._gate.limit > before:
             self.on_growth()
