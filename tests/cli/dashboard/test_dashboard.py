@@ -59,6 +59,18 @@ async def test_the_page_has_the_documents_of_the_commands(made: Path, numbers: P
                 assert said in found["error"]
 
 
+async def test_the_messages_of_a_redrive_bear_their_trace(made: Path, numbers: Place) -> None:
+    """As those of `haulier poison redrive`. A collector that is away refuses no click."""
+    run_id = put_run(made, numbers)
+    with dashboard(numbers.toml, env={"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9"}) as served:
+        async with visitor(served.url) as seen:
+            await seen.open()
+            code, done = await seen.confirm(f"/api/runs/{run_id}/redrive", {"all": True})
+            assert (code, done["redriven"]) == (200, 2)
+    queue = b"".join(path.read_bytes() for path in (numbers.folder / ".haulier").rglob("*") if path.is_file())
+    assert b'"trace":"00-' in queue
+
+
 async def test_a_redrive_is_clicked_and_seen_to_its_end(poisoned: tuple[Place, Dashboard, str]) -> None:
     """The tab that watched a partial run sees it open, and complete once a worker has done the work."""
     numbers, served, run_id = poisoned

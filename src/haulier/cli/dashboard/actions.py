@@ -131,7 +131,9 @@ class Actions:
             raise HTTPException(
                 400, 'Ask with "dry_run": true first, and send the "preview" of the answer with the same request.'
             )
-        async with self._lock, open_source(self._call.app, self._call.options, writes=not order.dry_run) as source:
+        # With telemetry, so that the messages of a redrive bear the span under which they were sent.
+        acts, options = not order.dry_run, self._call.options
+        async with self._lock, open_source(self._call.app, options, writes=acts, tells=acts) as source:
             yield source, await pick_run(source, run_id), selection
 
     async def _preview(
