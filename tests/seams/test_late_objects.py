@@ -130,6 +130,20 @@ async def test_a_redrive_that_died_before_it_reopened_the_run_is_done_again(late
     assert (verdict.verdict, verdict.totals.records) == ("complete", 4)
 
 
+async def test_a_redrive_that_was_cut_off_is_finished_for_what_landed_late(late: Late) -> None:
+    """Who does not list objects sees it as redriven and not ended. So does the redrive that finishes just these."""
+    cloud, run = late.cloud, late.run
+    async with late.put(then_dies=True):
+        await late.poison()
+    record = RedriveRecord(number=1, key=KEY, redriven_at=cloud.clock.now())
+    await cloud.lake.create(run.paths.numbered("redrives", KEY, 1), encode_record(record))
+    redriver, selection = Redriver(cloud.closer), PoisonSelection(is_redriven=True)
+    assert [(len(one.items), one.is_live) async for one in redriver.preview(run, selection)] == [(1, False)]
+    assert await redriver.redrive(run, selection) == 1
+    await cloud.work_by_hand()
+    assert (await cloud.verdict(run)).verdict == "complete"
+
+
 async def test_a_late_object_of_an_empty_item_is_no_part_of_a_complete_run(late: Late) -> None:
     """The API had answered otherwise to the other attempt: the verdict stands, the object is reported and left (C4)."""
     async with late.put():

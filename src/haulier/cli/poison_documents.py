@@ -13,7 +13,8 @@ from haulier.cli.api_state import read_api_state
 from haulier.cli.command_lines import run_command
 from haulier.cli.poison_view import group_facts
 from haulier.lake.seam import Lake
-from haulier.runs.poison.previewed import Numbered
+from haulier.plurals import count_of, have, were
+from haulier.runs.poison.previewed import PreviewBatch
 from haulier.runs.poison.records import PoisonGroup, PoisonGroups, read_several
 from haulier.runs.poison.story import PoisonStory
 from haulier.runs.run import Run
@@ -47,10 +48,22 @@ class PoisonPreview:
 
     groups: list[tuple[PoisonGroup, list[str]]]
     """Each with the keys that are shown of it."""
+    once_more: int
+    """Items that are not poisoned, and would be sent by a redrive all the same."""
 
     @property
     def items(self) -> int:
         return sum(group.items for group, _ in self.groups)
+
+    def words(self, run: Run, done: str) -> str:
+        count, more = self.items, self.once_more
+        would = f"{count_of(count, 'item')} of run {run.run_id} would be {done}."
+        if not more:
+            return would
+        why = f"which {were(more)} redriven before or {have(more)} an object that came late, would be sent once more."
+        if not count:
+            return f"{count_of(more, 'item')} of run {run.run_id}, {why}"
+        return f"{would} {more:,} {'other' if more == 1 else 'others'}, {why}"
 
     def document(self, state: RunState, run: Run, done: str) -> dict[str, Any]:
         """``done`` is ``redriven`` or ``discarded``."""
@@ -59,20 +72,24 @@ class PoisonPreview:
             "run_id": run.run_id,
             done: 0,
             f"would_be_{done}": self.items,
+            **({"would_be_sent_once_more": self.once_more} if done == "redriven" else {}),
             "groups": [group_facts(group) | {"keys": keys} for group, keys in self.groups],
         }
 
 
-async def read_preview(lake: Lake, run: Run, batches: AsyncIterator[list[Numbered]]) -> PoisonPreview:
+async def read_preview(lake: Lake, run: Run, batches: AsyncIterator[PreviewBatch]) -> PoisonPreview:
     groups, keys = PoisonGroups(), dict[int, list[str]]()
-    shown = 0
-    async for items in batches:
-        for record in await read_several(lake, run, [(item.key, number) for item, number in items]):
+    shown = once_more = 0
+    async for batch in batches:
+        if not batch.is_live:
+            once_more += len(batch.items)
+            continue
+        for record in await read_several(lake, run, [(item.key, number) for item, number in batch.items]):
             group = groups.add(record)
             if shown < MAX_SHOWN_ITEMS:
                 keys.setdefault(id(group), []).append(record.key)
                 shown += 1
-    return PoisonPreview([(group, keys.get(id(group), [])) for group in groups.largest_first])
+    return PoisonPreview([(group, keys.get(id(group), [])) for group in groups.largest_first], once_more)
 
 
 async def go_on_words(typed: str, options: Options, source: OpenSource, run: Run) -> str:

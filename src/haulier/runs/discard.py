@@ -10,7 +10,7 @@ from haulier.runs import ledger_schema as table
 from haulier.runs.closing import Closer
 from haulier.runs.concurrency import run_each
 from haulier.runs.ledger import Ledger
-from haulier.runs.poison.previewed import Numbered
+from haulier.runs.poison.previewed import Numbered, PreviewBatch
 from haulier.runs.poison.selection import ALL_POISON, PoisonSelection
 from haulier.runs.records import DiscardRecord, encode_record
 from haulier.runs.reopen import Decision, refuse_final, reopen, require_open_or_partial, standing_verdict
@@ -44,7 +44,7 @@ class Discarder:
             ledger.close()
         return discarded
 
-    async def preview(self, run: Run, selection: PoisonSelection) -> AsyncIterator[list[Numbered]]:
+    async def preview(self, run: Run, selection: PoisonSelection) -> AsyncIterator[PreviewBatch]:
         """What `discard` would discard, in batches. Nothing is written; raises what that would raise of run and
         keys."""
         await refuse_final(self.closer, run)
@@ -52,12 +52,14 @@ class Discarder:
         try:
             await ledger.refresh()
             async for items in self._chosen(run, ledger, selection):
-                yield items
+                yield PreviewBatch(items, is_live=True)
         finally:
             ledger.close()
 
     async def _chosen(self, run: Run, ledger: Ledger, selection: PoisonSelection) -> AsyncIterator[list[Numbered]]:
-        await selection.require_poisoned(ledger, run, f"({table.LIVE_POISON}) OR ({table.DISCARDED})", "discarded")
+        # A discard may be repeated.
+        where = f"({table.LIVE_POISON}) OR ({table.DISCARDED})"
+        await selection.require_poisoned(ledger, run, where, where, "discarded")
         async for items in ledger.items(table.LIVE_POISON, "poison"):
             if chosen := await selection.pick(self.closer.lake, run.paths, items):
                 yield chosen

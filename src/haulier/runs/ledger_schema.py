@@ -96,6 +96,8 @@ LATE_OBJECT = (
 )
 """Poisoned by its numbers, and yet it has an object: where a sweep does not fence, that may have landed after the
 closing (C9). One that was redriven may be so too, if the redrive died before it reopened the run."""
+REDRIVEN_LATE = f"{MISSING} AND has_object AND poison = redrive AND poison > 0"
+"""Of these, the ones that are counted as `REDRIVEN` where objects are not listed."""
 
 _PLAN = """
 INSERT INTO item (key, stream, kind, payload, held_in, is_planned) VALUES (?, ?, ?, ?, ?, 1)

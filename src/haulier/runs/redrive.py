@@ -10,7 +10,7 @@ from haulier.runs.closing import Closer
 from haulier.runs.concurrency import run_each
 from haulier.runs.ledger import Ledger
 from haulier.runs.lost_queue import require_queue_of
-from haulier.runs.poison.previewed import Numbered
+from haulier.runs.poison.previewed import Numbered, PreviewBatch
 from haulier.runs.poison.selection import ALL_POISON, PoisonSelection
 from haulier.runs.records import RedriveRecord, encode_record
 from haulier.runs.reopen import UNEXPLAINED, Decision, refuse_final, reopen, require_open_or_partial, standing_verdict
@@ -36,36 +36,44 @@ class Redriver:
         sent = 0
         try:
             await _read(ledger, run)
-            async for items in self._chosen(run, ledger, selection):
+            where = self._where(selection)
+            await _require_poisoned(selection, ledger, run, where)
+            async for items in self._chosen(run, ledger, selection, where):
                 await self._redrive(run, ledger, items, decision)
                 sent += len(items)
         finally:
             ledger.close()
         return sent
 
-    async def preview(self, run: Run, selection: PoisonSelection) -> AsyncIterator[list[Numbered]]:
-        """What `redrive` would send, in batches. Nothing is written; raises what that would raise of run and keys."""
+    async def preview(self, run: Run, selection: PoisonSelection) -> AsyncIterator[PreviewBatch]:
+        """What `redrive` would send, the poisoned first. Nothing is written; raises what that would raise of run and
+        keys."""
         await refuse_final(self.closer, run)
         ledger = Ledger(self.closer.lake, run.paths)
         try:
             await _read(ledger, run)
-            async for items in self._chosen(run, ledger, selection):
-                yield items
+            where = self._where(selection)
+            await _require_poisoned(selection, ledger, run, where)
+            others = f"({where}) AND NOT ({table.LIVE_POISON})"
+            for meant, is_live in ((f"({where}) AND {table.LIVE_POISON}", True), (others, False)):
+                async for items in self._chosen(run, ledger, selection, meant):
+                    yield PreviewBatch(items, is_live)
         finally:
             ledger.close()
 
-    async def _chosen(self, run: Run, ledger: Ledger, selection: PoisonSelection) -> AsyncIterator[list[Numbered]]:
-        where = table.REDRIVEN if selection.is_redriven else self._redrivable
-        await selection.require_poisoned(ledger, run, where, "redriven")
+    async def _chosen(
+        self, run: Run, ledger: Ledger, selection: PoisonSelection, where: str
+    ) -> AsyncIterator[list[Numbered]]:
         async for items in ledger.items(where, "poison"):
             if chosen := await selection.pick(self.closer.lake, run.paths, items):
                 yield chosen
 
-    @property
-    def _redrivable(self) -> str:
+    def _where(self, selection: PoisonSelection) -> str:
         """Where objects may land after a closing, a redrive settles those of poisoned items as well (C9)."""
-        fences = self.closer.lake.capabilities.sweep_fences
-        return table.REDRIVABLE if fences else f"{table.REDRIVABLE} OR ({table.LATE_OBJECT})"
+        found, late = table.REDRIVABLE, table.LATE_OBJECT
+        if selection.is_redriven:
+            found, late = table.REDRIVEN, table.REDRIVEN_LATE
+        return found if self.closer.lake.capabilities.sweep_fences else f"({found}) OR ({late})"
 
     async def _redrive(self, run: Run, ledger: Ledger, items: list[Numbered], decision: Decision) -> None:
         """Record, reopen, send, in this order: so the next redrive sees where this one died."""
@@ -104,6 +112,10 @@ class Redriver:
         async for found in ledger.items(table.REDRIVABLE, "poison"):
             unheard += [(item, poison) for item, poison in found if number.get(item.key) == poison]
         return unheard
+
+
+async def _require_poisoned(selection: PoisonSelection, ledger: Ledger, run: Run, where: str) -> None:
+    await selection.require_poisoned(ledger, run, where, table.LIVE_POISON, "redriven")
 
 
 async def _read(ledger: Ledger, run: Run) -> None:

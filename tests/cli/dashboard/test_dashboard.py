@@ -155,6 +155,39 @@ async def test_a_click_takes_just_what_was_shown(poisoned: tuple[Place, Dashboar
         assert (await seen.document(f"/api/runs/{run_id}/poison"))["groups"][0]["key"] == "number-2"
 
 
+async def test_a_run_that_is_worked_is_redriven(poisoned: tuple[Place, Dashboard, str]) -> None:
+    """What was redriven before is counted by itself, and may end between the clicks. What is poisoned may not be
+    redriven by others."""
+    numbers, served, run_id = poisoned
+    account = numbers.lake / f"_haulier/numbers/runs/{run_id}"
+    path, wanted = f"/api/runs/{run_id}/redrive", {"all": True}
+    others = "1 other, which was redriven before or has an object that came late, would be sent once more."
+    async with visitor(served.url) as seen:
+        await seen.open()
+        assert (await seen.confirm(path, {"keys": ["number-2"]}))[0] == 200
+        _, shown = await seen.click(path, wanted | {"dry_run": True})
+        assert (shown["would_be_redriven"], shown["would_be_sent_once_more"]) == (1, 1)
+        assert shown["said"] == f"1 item of run {run_id} would be redriven. {others}"
+        assert [group["keys"] for group in shown["groups"]] == [["number-4"]]
+        _, again = await seen.click(path, {"redriven": True, "dry_run": True})
+        assert (again["would_be_redriven"], again["would_be_sent_once_more"]) == (0, 1)
+
+        assert typed(numbers, "poison redrive", "number-4").code == 0
+        code, refused = await seen.click(path, wanted | {"preview": shown["preview"]})
+        assert (code, f"1 of 1 item of run {run_id} has changed since" in refused["error"]) == (409, True), refused
+        poison = account / "poison/number-4"
+        (poison / "2.json").write_text((poison / "1.json").read_text().replace('"number":1', '"number":2'))
+        _, shown = await seen.click(path, wanted | {"dry_run": True})
+        assert (shown["would_be_redriven"], shown["would_be_sent_once_more"]) == (1, 1)
+        (account / "outcomes/number-2.json").write_bytes((account / "outcomes/number-5.json").read_bytes())
+        code, done = await seen.click(path, {"redriven": True, "preview": again["preview"]})
+        assert (code, done["redriven"]) == (200, 0), done
+        assert done["said"] == f"What was redriven of run {run_id} has ended since, or is poisoned anew."
+        code, done = await seen.click(path, wanted | {"preview": shown["preview"]})
+        assert (code, done["redriven"]) == (200, 1), done
+        assert sorted(each.parent.name for each in account.glob("redrives/*/*")) == ["number-2", "number-4", "number-4"]
+
+
 NEVER_MEANT = [
     ({}, 400, "Nothing says which items are meant."),
     ({"all": True, "keys": ["number-2"]}, 400, "Items are named in several ways."),

@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import pytest
 from starlette.exceptions import HTTPException
 
 from haulier.app.open_source import Options, open_source
@@ -143,6 +144,43 @@ async def test_a_lake_and_a_queue_that_go_away_are_said_and_not_made(made: Path,
         views.close()
     assert typed(numbers, "status").code == 3
     assert not (numbers.folder / ".haulier").exists()
+
+
+async def test_what_happened_to_an_item_is_told_where_looks_fail(made: Path, numbers: Place) -> None:
+    """How a redriven item ended stands in the lake, whatever else cannot be read."""
+    run_id = put_run(made, numbers)
+    assert typed(numbers, "poison redrive", "number-2").code == 0
+    account = numbers.lake / f"_haulier/numbers/runs/{run_id}"
+    (account / "poison/number-4/1.json").write_text("{")
+    outcomes = account / "outcomes"
+    async with open_source(load_app(str(numbers.toml)), Options(), writes=False) as source:
+        views = RunViews(source)
+        async with views.held(run_id) as view:
+            assert await view.item_state("number-2") == "missing"
+            with pytest.raises(LakeUnavailableError, match="is not a record that haulier wrote"):
+                await view.look()
+            shutil.copy(outcomes / "number-5.json", outcomes / "number-2.json")
+            view.expire()
+            assert await view.item_state("number-2") == "empty"
+        views.close()
+
+
+async def test_a_run_that_was_taken_away_is_not_shown_as_another(made: Path, numbers: Place) -> None:
+    """Its folder, or that of its closings, is renamed below a dashboard: a look fails, until it is back."""
+    run_id = put_run(made, numbers)
+    account = numbers.lake / f"_haulier/numbers/runs/{run_id}"
+    async with open_source(load_app(str(numbers.toml)), Options(), writes=False) as source:
+        views = RunViews(source)
+        async with views.held(run_id) as view:
+            for moved in (account, account / "closings"):
+                view.expire()
+                assert (await view.look()).document["state"] == "partial"
+                moved.rename(numbers.folder / "away")
+                view.expire()
+                with pytest.raises(LakeUnavailableError, match=f"un {run_id} .* in the lake and ha.* disappeared"):
+                    await view.look()
+                (numbers.folder / "away").rename(moved)
+        views.close()
 
 
 async def test_no_more_tabs_than_are_borne(made: Path, numbers: Place) -> None:

@@ -25,7 +25,7 @@ from haulier.cli.source_command import SourceCall, source_command
 from haulier.errors import UsageError
 from haulier.plurals import are, count_of
 from haulier.runs.discard import Discarder
-from haulier.runs.poison.previewed import Numbered
+from haulier.runs.poison.previewed import PreviewBatch
 from haulier.runs.poison.records import PoisonGroups, PoisonOfRun
 from haulier.runs.poison.selection import PoisonSelection
 from haulier.runs.poison.story import is_key, read_story
@@ -218,7 +218,7 @@ def _selection(typed: str, verb: str, keys: tuple[str, ...], reason: str, kind: 
 
 
 async def _preview(
-    call: SourceCall, source: OpenSource, run: Run, batches: AsyncIterator[list[Numbered]], done: str
+    call: SourceCall, source: OpenSource, run: Run, batches: AsyncIterator[PreviewBatch], done: str
 ) -> int:
     """Show what is meant, in groups."""
     preview = await read_preview(source.lake, run, batches)
@@ -232,5 +232,5 @@ async def _preview(
             click.echo(f"  {name}")
         if len(names) < group.items:
             click.echo(f"  ... and {group.items - len(names):,} more")
-    say(f"{count_of(preview.items, 'item')} of run {run.run_id} would be {done}. Nothing was changed.")
+    say(f"{preview.words(run, done)} Nothing was changed.")
     return 0

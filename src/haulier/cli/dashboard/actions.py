@@ -20,7 +20,7 @@ from haulier.cli.poison_documents import go_on_words, read_preview
 from haulier.cli.source_command import SourceCall
 from haulier.plurals import are, count_of
 from haulier.runs.discard import Discarder
-from haulier.runs.poison.previewed import Numbered, PreviewedPoison
+from haulier.runs.poison.previewed import PreviewBatch, PreviewedPoison
 from haulier.runs.poison.selection import PoisonSelection
 from haulier.runs.redrive import Redriver
 from haulier.runs.reopen import Decision
@@ -104,6 +104,8 @@ class Actions:
             bound = dataclasses.replace(selection, previewed=previewed)
             sent = await redriver.redrive(run, bound, Decision(person_name(), order.why.strip()))
             said = f"No item of run {run.run_id} is poisoned{selection.in_words}."
+            if not previewed.live:
+                said = f"What was redriven of run {run.run_id} has ended since, or is poisoned anew."
             if sent:
                 go_on = await go_on_words(self._call.source, self._call.options, source, run)
                 said = f"{count_of(sent, 'item')} of run {run.run_id} {are(sent)} on the queue again. {go_on}"
@@ -137,12 +139,13 @@ class Actions:
             yield source, await pick_run(source, run_id), selection
 
     async def _preview(
-        self, source: OpenSource, run: Run, order: Order, batches: AsyncIterator[list[Numbered]], done: str
+        self, source: OpenSource, run: Run, order: Order, batches: AsyncIterator[PreviewBatch], done: str
     ) -> dict[str, Any]:
         previewed = PreviewedPoison()
         try:
             preview = await read_preview(source.lake, run, previewed.note(batches))
             document = preview.document((await run_state(source.lake, run.paths))[0], run, done)
+            document |= {"said": preview.words(run, done)}
         except BaseException:
             previewed.close()
             raise

@@ -16,8 +16,9 @@ null; ``unread`` records were not read yet. With ``error_class`` a group is mean
 A story comes with its ``parameters`` as text, since a script knows no whole number above 2**53, and with the
 ``item_state`` of an item that was redriven: how it ended, or ``missing``.
 
-A redrive or discard is asked for twice: with ``dry_run``, whose answer has a ``preview``, and with that. It takes what
-that answer counted and nothing else; where some of it has changed, it takes nothing (409).
+A redrive or discard is asked for twice: with ``dry_run``, whose answer has a ``preview`` and, in words, what would be
+``said``; and with that. It takes what that answer counted and nothing else; where something that was poisoned has
+changed, it takes nothing (409).
 
 The events: ``status`` (the document), ``problem`` (``error``: this look failed, and is made again), and ``heartbeat``
 (``age_seconds`` of the last look, null before the first) where nothing else was sent for ten seconds.

@@ -22,7 +22,7 @@ from haulier.runs import ledger_schema as table
 from haulier.runs.lost_queue import require_queue
 from haulier.runs.poison.index import PoisonFilter, PoisonIndex
 from haulier.runs.run import Run, load_run
-from haulier.runs.state import RunState, run_state
+from haulier.runs.state import RunState, newest_closing, run_state
 from haulier.runs.timeline import read_timeline
 
 CLOSED_SECONDS = 5.0
@@ -60,6 +60,7 @@ class RunView:
         self._seen: Look | HaulierError | None = None
         self._seen_at = self._due_at = self._queue_due_at = float("-inf")
         self._changes = 0
+        self._was_closed = False
 
     @property
     def wait_seconds(self) -> float:
@@ -113,7 +114,8 @@ class RunView:
 
     async def item_state(self, key: str) -> str | None:
         """None for no item of the run."""
-        await self.look()
+        with contextlib.suppress(HaulierError):  # The lake tells it, also where the queue is gone.
+            await self.look()
         async with self._lock:
             await self._fold()
             return await self._reader.ledger.state_of(key)
@@ -129,17 +131,27 @@ class RunView:
         self._reader.close()
 
     async def _fold(self) -> RunState:
-        """Poison, once a look; and all, where a verdict is new: no look folds a closed run any more."""
+        """Poison, once a look; and all, where a verdict is new, or the look failed: no look folds a closed run any
+        more."""
         ledger = self._reader.ledger
         state, verdict = await run_state(self._source.lake, self.run.paths)
         standing = state, 0 if verdict is None else verdict.number
-        if not ledger.has_plan or self._refreshed != standing:
+        is_unlooked = isinstance(self._seen, HaulierError) and self._folded is not self._seen
+        if not ledger.has_plan or self._refreshed != standing or is_unlooked:
             await ledger.refresh()
             self._refreshed = standing
         elif self._folded is not self._seen:
             await ledger.fold_poison()
         self._folded = self._seen
         return state
+
+    async def _require_closings(self) -> None:
+        """They stay when a run is reopened: without them a closed run looks as one that never was closed."""
+        if await newest_closing(self._source.lake, self.run.paths) is None:
+            raise LakeUnavailableError(
+                f"The closings of run {self.run.run_id} were in the lake and have disappeared. Was the lake moved, or "
+                "emptied?"
+            )
 
     async def _look(self) -> None:
         source, clock = self._source, self._source.clock
@@ -152,10 +164,13 @@ class RunView:
             facts = await self._reader.look()
             if facts.status.state is RunState.PLANNING:
                 await self.require_run()
+            if self._was_closed and not facts.status.state.is_closed:
+                await self._require_closings()
         except HaulierError as error:
             self._seen = error
         else:
             is_closed = facts.status.state.is_closed
+            self._was_closed |= is_closed
             document = facts.document()
             self._seen = Look(document, encode(document), is_closed)
         now = self._seen_at = clock.monotonic()

@@ -83,11 +83,12 @@ class PoisonSelection:
         group = record.reason, record.status, record.error_class
         return self.reason in ("", record.reason) and self.group in (None, group)
 
-    async def require_poisoned(self, ledger: Ledger, run: Run, where: str, done: str) -> None:
-        """Raises `UsageError` for keys that are not poisoned, and where something else became of what was previewed.
-        ``done`` tells what can be done with those that are."""
+    async def require_poisoned(self, ledger: Ledger, run: Run, where: str, unchanged: str, done: str) -> None:
+        """Raises `UsageError` for keys that are not in ``where``; and, if there was a preview, for what was poisoned
+        then and is not in ``unchanged`` with the same poison. ``done`` tells what can be done with poison."""
         if self.previewed is not None:
-            await _require_unchanged(self.previewed, ledger, run, where)
+            await _require_unchanged(self.previewed, ledger, run, unchanged)
+            return
         unknown = set(self.keys or ())
         if unknown:
             async for items in ledger.items(where, "poison"):
@@ -100,14 +101,15 @@ class PoisonSelection:
             )
 
 
-async def _require_unchanged(previewed: PreviewedPoison, ledger: Ledger, run: Run, where: str) -> None:
+async def _require_unchanged(previewed: PreviewedPoison, ledger: Ledger, run: Run, unchanged: str) -> None:
+    """What was redriven already may have ended since: it is no longer taken, and that is no reason to refuse."""
     found = 0
-    async for items in ledger.items(where, "poison"):
-        found += len(await previewed.pick(items))
-    if changed := previewed.items - found:
+    async for items in ledger.items(unchanged, "poison"):
+        found += await previewed.count_live(items)
+    if changed := previewed.live - found:
         raise UsageError(
-            f"{changed:,} of {count_of(previewed.items, 'item')} of run {run.run_id} {have(changed)} changed since "
-            f"{'it was' if previewed.items == 1 else 'they were'} counted. Nothing was done: look again."
+            f"{changed:,} of {count_of(previewed.live, 'item')} of run {run.run_id} {have(changed)} changed since "
+            f"{'it was' if previewed.live == 1 else 'they were'} counted. Nothing was done: look again."
         )
 
 

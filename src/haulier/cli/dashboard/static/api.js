@@ -9,7 +9,7 @@ const OLD_SECONDS = 60;
 const FIRST_RETRY_SECONDS = 1;
 const MAX_RETRY_SECONDS = 15;
 
-/** An answer that is no success, in the server's own words. Status 0: there was no answer. */
+/** An answer that is no success, in the server's own words. Status 0: the server did not answer. */
 export class ApiProblem extends Error {
   constructor(status, text) {
     super(text);
@@ -29,18 +29,22 @@ async function ask(path, options = {}) {
     if (error.name === "AbortError") throw error;
     throw new ApiProblem(0, "The dashboard's server does not answer. Is `haulier dashboard` still running?");
   }
-  if (!answer.ok) throw new ApiProblem(answer.status, await problemText(answer));
+  if (!answer.ok) throw await problemOf(answer);
   return answer;
 }
 
-async function problemText(answer) {
-  let said = "";
+async function problemOf(answer) {
+  let said = null;
   try {
-    said = (await answer.json()).error ?? "";
+    const { state, error } = await answer.json();
+    if (state === "refused" || state === "unavailable") said = error;
   } catch {
-    // Not JSON: from something between the page and its server.
+    // Not JSON, or none of that: from something between the page and its server.
   }
-  return said || `The dashboard's server answered with status ${answer.status}.`;
+  if (said) return new ApiProblem(answer.status, said);
+  const text = `Something before the dashboard's server answered with status ${answer.status}.`;
+  // What is before a server that starts anew says 404 for all that is behind it: that is as good as no answer.
+  return new ApiProblem(answer.status === 404 ? 0 : answer.status, text);
 }
 
 async function getJson(path, query = {}, signal = undefined) {

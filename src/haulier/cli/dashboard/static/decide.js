@@ -98,11 +98,12 @@ export function openDecision({ page, runId, what, selection, words, onDone }) {
     try {
       const found = await api.decide(runId, what, { ...selection, dry_run: true });
       const count = found[`would_be_${verb.done}`];
+      const onceMore = found.would_be_sent_once_more ?? 0;
       counted = found.preview;
-      const meant = `${countOf(count, "item")} of run ${runId} would be ${verb.done}.`;
-      setProse(said, refused ? `${refused} ${meant}` : `${meant} Nothing has been changed yet.`);
-      choice.forEach((node) => setShown(node, count > 0));
-      if (!count) return;
+      setProse(said, refused ? `${refused} ${found.said}` : `${found.said} Nothing has been changed yet.`);
+      choice.forEach((node) => setShown(node, count + onceMore > 0));
+      setShown(table.node, count > 0);
+      if (!count && !onceMore) return;
       setRows(
         table,
         found.groups.map((group) => [
@@ -112,7 +113,7 @@ export function openDecision({ page, runId, what, selection, words, onDone }) {
           number(group.items),
         ]),
       );
-      setText(go, `${verb.title} ${countOf(count, "item")}`);
+      setText(go, count ? `${verb.title} ${countOf(count, "item")}` : `Send ${countOf(onceMore, "item")} once more`);
       (what === "discard" ? why : go).focus();
     } catch (error) {
       choice.forEach((node) => setShown(node, false));

@@ -14,6 +14,7 @@ export function showItem(main, page, runId, key) {
   const ends = new AbortController();
   let state = "";
   let turn = 0;
+  let isShown = false;
 
   const decide = (what, selection, words) => openDecision({ page, runId, what, selection, words, onDone: look });
   async function look() {
@@ -21,6 +22,7 @@ export function showItem(main, page, runId, key) {
     try {
       const record = await api.story(runId, key, ends.signal);
       if (ends.signal.aborted || mine !== turn) return;
+      isShown = true;
       setState(chip, record.state);
       body.replaceChildren(...partsOf(record, page, decide));
     } catch (error) {
@@ -36,7 +38,10 @@ export function showItem(main, page, runId, key) {
       if (state !== now) look();
       state = now;
     },
-    onProblem: (text) => page.stale(text),
+    onProblem(text) {
+      page.stale(text);
+      if (!isShown) look(); // What happened to the item may be told all the same.
+    },
     onConnection: (connection, problem) => page.setConnection(connection, problem),
   });
   return () => {
