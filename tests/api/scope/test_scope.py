@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import random
 from collections.abc import AsyncIterator, Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -299,6 +299,29 @@ async def test_newcomer_keeps_a_pause_that_it_did_not_hear(fleet: Fleet) -> None
     assert fleet.api.peak == 0
     await fleet.clock.run_for(4.0)
     assert fleet.api.peak > 0
+
+
+async def test_g5_refused_credentials_of_who_only_looks_stop_no_worker(fleet: Fleet) -> None:
+    """A plan from a laptop with a wrong token. What the API asks it to wait holds for everybody."""
+    (worker,) = await fleet.start("a", seconds=0.1)
+    guest = Scope(replace(fleet.settings, is_guest=True), "laptop", Store(fleet.store), fleet.clock, random.Random(1))
+    await guest.join()
+    beats = asyncio.create_task(guest.run())
+    await guest.pause(15.0, "status 401", is_of_credentials=True)
+    await fleet.clock.run_for(3.0)
+    assert guest.pause_seconds_left > 0.0
+    assert worker.scope.pause_seconds_left == 0.0
+    late = Scope(fleet.settings, "late", Store(fleet.store), fleet.clock, random.Random(2))
+    await late.join()
+    assert late.pause_seconds_left == 0.0, "and none that comes later"
+    await late.leave()
+    await guest.pause(10.0, "status 429")
+    await fleet.clock.run_for(2.0)
+    assert 7.0 < worker.scope.pause_seconds_left < 8.1
+    await worker.scope.pause(20.0, "status 401", is_of_credentials=True)
+    await fleet.clock.run_for(2.0)
+    assert guest.pause_seconds_left > 17.0
+    beats.cancel()
 
 
 async def test_pause_written_while_the_store_is_away_is_told_later(fleet: Fleet) -> None:

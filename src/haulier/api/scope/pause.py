@@ -31,7 +31,7 @@ class Pause:
     def __init__(self, double_seconds: float, rng: random.Random) -> None:
         self._double_seconds = double_seconds
         self._rng = rng
-        self._ends_at = -math.inf
+        self._ends_at = self._others_end_at = -math.inf
         self._released_at = -math.inf
         self._seen_until = 0.0
         self._peak = 0
@@ -47,18 +47,20 @@ class Pause:
         self.reason = ""
         """Without secrets."""
 
-    def ask(self, seconds: float, now: float, reason: str = "") -> None:
-        """Pause for a refusal of this process."""
-        self.extend(seconds, now, reason)
+    def ask(self, seconds: float, now: float, reason: str = "", *, is_own: bool = False) -> None:
+        """Pause for a refusal of this process. ``is_own``: it is about this process alone."""
+        self.extend(seconds, now, reason, is_own=is_own)
         self._asked += 1
         if self._are_many and seconds > LONG_WAIT_SECONDS:
             self._ceiling, self._ceiling_until = max(1, self._peak_before // 2), now + seconds + CEILING_SECONDS
 
-    def extend(self, seconds: float, now: float, reason: str = "") -> None:
+    def extend(self, seconds: float, now: float, reason: str = "", *, is_own: bool = False) -> None:
         """A pause that lasts longer stays."""
         if seconds <= 0.0:
             return
         seconds = min(seconds, MAX_WAIT_SECONDS)
+        if not is_own:
+            self._others_end_at = max(self._others_end_at, now + seconds)
         if now >= self._ends_at:
             self._begin(is_brief=now - self._ends_at <= BRIEF_DOUBLINGS * self._double_seconds)
         if now + seconds > self._ends_at:
@@ -80,7 +82,7 @@ class Pause:
         self._start = 0
 
     def lift(self, now: float) -> None:
-        self._ends_at = min(self._ends_at, now)
+        self._ends_at, self._others_end_at = min(self._ends_at, now), min(self._others_end_at, now)
         self._released_at = self._ceiling_until = -math.inf
         self._start = 0
 
@@ -98,6 +100,10 @@ class Pause:
 
     def seconds_left(self, now: float) -> float:
         return max(0.0, self._ends_at - now)
+
+    def seconds_left_for_others(self, now: float) -> float:
+        """Without what is about this process alone."""
+        return max(0.0, self._others_end_at - now)
 
     def is_for_a_person(self, now: float) -> bool:
         """Nobody watches a program for more than a day."""

@@ -186,13 +186,14 @@ class Scope:
         self._limit()
 
     async def pause(self, seconds: float, reason: str = "", *, is_of_credentials: bool = False) -> None:
-        """Stop all requests for ``seconds``: here now, in other processes at their next read. Never shortens a pause.
-        ``reason`` holds no secrets. ``is_of_credentials``: others with new credentials go on. If the store is away, the
-        next beat that works tells the others."""
-        self._view.pause.ask(seconds, self._clock.monotonic(), reason)
-        wall, lifted_at = self._wall, self._view.lifted_at
+        """Stop all requests for ``seconds``, here now, in others at their next read. Never shortens. ``reason`` holds
+        no secrets. ``is_of_credentials``: others with new ones go on, and all if this member takes no items."""
+        is_own = is_of_credentials and self.has_work is None
+        self._view.pause.ask(seconds, self._clock.monotonic(), reason, is_own=is_own)
+        if is_own:
+            return
+        wall, lifted_at, mark = self._wall, self._view.lifted_at, self._settings.mark if is_of_credentials else ""
         with contextlib.suppress(UnavailableError):
-            mark = self._settings.mark if is_of_credentials else ""
             # All that are in flight are refused within a moment, and each of them comes here.
             slack = REASSERT_SECONDS if self._metronome.is_slow else 0.0
             row = await self.row.update(
@@ -416,8 +417,7 @@ class Scope:
             self._is_next = self.membership.is_next(row)
 
     def _look(self, row: ScopeRow) -> None:
-        in_use, is_slow = self._gate.in_use, self._metronome.is_slow
-        takes_items = self.has_work is not None
+        in_use, is_slow, takes_items = self._gate.in_use, self._metronome.is_slow, self.has_work is not None
         is_due = self.membership.look(row, in_use, is_busy=self._is_busy, takes_items=takes_items, is_slow=is_slow)
         if is_slow and not is_due:
             is_due = self.membership.knows_of_death(row) or self._view.is_pace_due(row, self.membership, self._wall)

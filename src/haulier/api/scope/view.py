@@ -253,7 +253,7 @@ class ScopeView:
             had_success=self.health.is_news,
             success_age_seconds=self.health.age_seconds(now) if beat.is_slow else 0.0,
             lifted_at=self.lifted_at,
-            pause_left=self.pause.seconds_left(now),
+            pause_left=self.pause.seconds_left_for_others(now),
             report=self.beat_report.take_report(),
             outcomes=self.beat_report.take_outcomes(),
             latencies=self.beat_report.take_latencies(),
