@@ -99,7 +99,7 @@ def test_a_missing_source_is_told_of_the_variable(shop: Place) -> None:
         ("HAULIER_LEASE", "abc", "expected a number of seconds from 1 to 604,800, found 'abc'"),
         ("HAULIER_LEASE", "0.5", "expected a number of seconds from 1 to 604,800, found '0.5'"),
         ("HAULIER_LEASE", "nan", "expected a number of seconds"),
-        ("HAULIER_GRACE", "inf", "expected a number of seconds, at least 0, found 'inf'"),
+        ("HAULIER_GRACE", "inf", "expected a number of seconds from 0 to 86,400, found 'inf'"),
         ("HAULIER_FIXED", "maybe", "expected 1 (yes) or 0 (no), found 'maybe'"),
         ("HAULIER_EXIT_IDLE", "2", "expected 1 (yes) or 0 (no), found '2'"),
         ("HAULIER_ON_CLOSE", "a 'b", "is no command line"),
@@ -120,7 +120,7 @@ def test_a_bad_value_is_said_by_the_name_of_its_variable(
     assert not named.lake.exists()
 
 
-@pytest.mark.parametrize("flag", ["--lease nan", "--grace inf", "--lease 1e9"])
+@pytest.mark.parametrize("flag", ["--lease nan", "--grace inf", "--grace 1e9", "--lease 1e9"])
 def test_time_that_never_ends_is_refused(named: Place, flag: str) -> None:
     """A lease of nan seconds would be lost at once, and a grace without end cannot be stopped."""
     assert typed(named, f"work {flag}").code == 2

@@ -42,10 +42,10 @@ MISTAKES: dict[str, Mistake] = {
     ),
     "a query in a path": (
         GET,
-        'get = "/flights.json?a=1"\nrec',
-        (
-            'streams.flights.get: the path "/flights.json?a=1" contains a query. Write it as a table: query = '
-            '{ name = "value" }'
+        'get = "/flights.json?api_key=s3cr3t&b=1"\nrec',
+        (  # Its values may be credentials (G7).
+            'streams.flights.get: the path "/flights.json?api_key=***&b=***" contains a query. Write it as a table: '
+            'query = { name = "value" }'
         ),
     ),
     "a cap without a count": (
@@ -137,7 +137,8 @@ MISTAKES: dict[str, Mistake] = {
     "records empty": (
         'records = "rows"',
         'records = ""',
-        'streams.flights.records: expected a path, found "". Write, for example: records = "items"',
+        'streams.flights.records: expected a path, found "". Write, for example: records = "items", '
+        'or `.` for the answer itself: records = "."',
     ),
     "get body": (
         'records = "rows"',

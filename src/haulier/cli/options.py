@@ -23,6 +23,8 @@ MIN_LEASE_SECONDS = 1.0
 """Renewals of a shorter one come too late on a busy machine."""
 MAX_LEASE_SECONDS = 7 * 86_400
 """Azure's queue hides no message for longer."""
+MAX_GRACE_SECONDS = 86_400
+"""A worker that waits for longer cannot be stopped."""
 YES_OR_NO = "1 (yes) or 0 (no)"
 
 source_argument = click.argument("source", cls=SourceArgument, metavar="SOURCE", callback=note_source)
@@ -112,8 +114,8 @@ def worker_options(command: F) -> F:
             "grace_seconds",
             cls=VariableOption,
             envvar="HAULIER_GRACE",
-            expected="a number of seconds, at least 0",
-            type=SecondsRange(min=0),
+            expected=f"a number of seconds from 0 to {MAX_GRACE_SECONDS:,}",
+            type=SecondsRange(min=0, max=MAX_GRACE_SECONDS),
             default=WorkerSettings.grace_seconds,
             show_default=True,
             help="Seconds that a stopping worker waits for items under way.",

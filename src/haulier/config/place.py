@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, time
@@ -13,6 +14,7 @@ from haulier.errors import SourceFileError
 _MAX_SHOWN_CHARACTERS = 60
 # Shorter values are no secrets, and stand in words by chance.
 _MIN_SECRET_CHARACTERS = 4
+_QUERY_VALUE = re.compile(r"([?&][^\s?&=#\"'`]+=)(?!\$?\{)[^\s&#\"'`]+")
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,11 @@ class Place:
 
     def error(self, problem: str, remedy: str = "") -> SourceFileError:
         """The error about this place; ``problem`` and ``remedy`` are sentences."""
-        return SourceFileError(self.source.name, self.key, self._as_written(problem), self._as_written(remedy))
+        return SourceFileError(self.source.name, self.key, self._as_shown(problem), self._as_shown(remedy))
+
+    def _as_shown(self, text: str) -> str:
+        """Values in a query may be credentials, those of the file itself too (G7)."""
+        return _QUERY_VALUE.sub(r"\1***", self._as_written(text))
 
     def _as_written(self, text: str) -> str:
         """Errors of other layers repeat values: those of variables become the variables again (G7)."""

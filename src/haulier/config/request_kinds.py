@@ -25,6 +25,9 @@ class JsonPath:
     """A dotted path into an answer; `.` is the whole of it."""
 
     def read(self, value: Any, place: Place, example: str) -> str:
+        if isinstance(value, str) and not value.strip():
+            remedy = f'Write, for example: {example}, or `.` for the answer itself: {place.name} = "."'
+            raise place.error(f"expected a path, found {show(value)}.", remedy)
         path = Text("a path").read(value, place, example)
         try:
             return check_path(path)

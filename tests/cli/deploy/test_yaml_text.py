@@ -1,5 +1,6 @@
 """The YAML that is written is read as what it was."""
 
+import subprocess
 from typing import Any
 
 import pytest
@@ -28,6 +29,16 @@ def _without_notes(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _without_notes(below) for key, below in value.items() if not key.startswith("# ")}
     return [_without_notes(below) for below in value] if isinstance(value, list) else value
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 9])
+def test_a_command_in_a_comment_can_be_copied_into_a_shell(count: int) -> None:
+    """However long it is: without the marks of the comment it is the same words."""
+    words = ["printf", "'%s,'", *(f'--from-literal=A_{"LONG_" * number}="$PATH"' for number in range(count * 3))]
+    lines = documents_text(f"Type, in a shell:\n  {' '.join(words)}", []).splitlines()[1:]
+    copied = "\n".join(line.removeprefix("# ") for line in lines)
+    said = [subprocess.run(["/bin/sh", "-c", text], capture_output=True).stdout for text in (copied, " ".join(words))]
+    assert said[0] == said[1] != b""
 
 
 @pytest.mark.parametrize(

@@ -52,11 +52,16 @@ class KubernetesPlatform:
         name, variables = self.deployment.name, self.deployment.variables
         lines = [f"Source {self.deployment.source.app.name!r} of haulier on Kubernetes: haulier deploy k8s --help"]
         needed = [variable.name for variable in variables if not variable.has_default]
+        optional = [variable.name for variable in variables if variable.has_default]
         if needed := [*([CONNECTION_VARIABLE] if self.is_by_connection else []), *needed]:
             into = "" if self.namespace is None else f" --namespace {self.namespace}"
             values = " ".join(f'--from-literal={name}="${name}"' for name in needed)
             lines.append("Make the secrets first, from variables of your shell:")
             lines.append(f"  kubectl create secret generic {name}{into} {values}")
+        if optional:
+            lines.append(
+                f"Optional keys of the Secret {name}, which have a default in the source: {', '.join(optional)}"
+            )
         return "\n".join(lines)
 
     def _metadata(self, suffix: str = "", annotations: Object | None = None) -> Object:

@@ -5,8 +5,11 @@ from __future__ import annotations
 import re
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 
 WIDTH = 110
+COMMAND_INDENT = "  "
+"""What a line of a comment begins with that is a command."""
 _NOTE = "# "
 _PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_./-]*")
 # Words that YAML 1.1 takes for a truth value or for nothing: kubectl and az read that version.
@@ -31,8 +34,17 @@ def quoted(text: str) -> str:
 
 def _comment(text: str, indent: int) -> str:
     pad = " " * indent
-    lines = [line for part in text.split("\n") for line in (textwrap.wrap(part, WIDTH - indent) or [""])]
+    lines = [line for part in text.split("\n") for line in _wrapped(part, WIDTH - indent)]
     return "".join(f"{pad}# {line}".rstrip() + "\n" for line in lines)
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    """Words stay whole. A command, which is indented, goes on behind a backslash: it is copied into a shell."""
+    wrap = partial(textwrap.wrap, text, break_long_words=False, break_on_hyphens=False)
+    if not text.startswith(COMMAND_INDENT):
+        return wrap(width) or [""]
+    *others, last = wrap(width - 2, subsequent_indent=f"{COMMAND_INDENT}  ")
+    return [*(f"{line} \\" for line in others), last]
 
 
 def _lines(node: object, indent: int) -> list[str]:
