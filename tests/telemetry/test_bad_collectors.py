@@ -122,6 +122,7 @@ async def test_a_burst_holds_nobody_up(caplog: pytest.LogCaptureFixture, monkeyp
     [
         ({ENDPOINT: "localhost:4318"}, OFF, f"{ENDPOINT} is no address of a collector: expected one such as http://"),
         ({ENDPOINT: "http://[::1"}, OFF, "is no address of a collector"),
+        ({"OTEL_TRACES_EXPORTER": "zipkin"}, OFF, "OTEL_TRACES_EXPORTER is 'zipkin': expected otlp"),
         ({"OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"}, OFF, "OTEL_EXPORTER_OTLP_PROTOCOL is 'grpc': expected http/protobuf"),
         ({"OTEL_BSP_SCHEDULE_DELAY": "0"}, OFF, "ValueError: schedule_delay_millis must be positive."),
         ({"OTEL_BSP_MAX_QUEUE_SIZE": "many"}, "a variable of OpenTelemetry cannot be read", "OTEL_BSP_MAX_QUEUE_SIZE"),

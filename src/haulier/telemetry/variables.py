@@ -74,6 +74,9 @@ def _problem(environ: Mapping[str, str], collector: Collector) -> str:
         is_address = False
     if not is_address:
         return f"{collector.variable} is no address of a collector: expected one such as {example}"
+    name = f"OTEL_{collector.signal.upper()}_EXPORTER"
+    if (exporter := environ.get(name, "").strip()).lower() not in ("", "otlp"):
+        return f"{name} is {exporter[:40]!r}: expected otlp, which is the default, or none"
     for name in (f"OTEL_EXPORTER_OTLP_{collector.signal.upper()}_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"):
         if value := environ.get(name, "").strip():
             if value != "http/protobuf":
