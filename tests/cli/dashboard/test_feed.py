@@ -5,9 +5,10 @@ import contextlib
 import json
 import shutil
 from collections.abc import AsyncGenerator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from starlette.exceptions import HTTPException
@@ -16,11 +17,13 @@ from haulier.app.open_source import Options, open_source
 from haulier.app.source_loader import load_app
 from haulier.cli.dashboard.feed import MOST_TABS, RunFeeds
 from haulier.cli.dashboard.run_list import RunList
-from haulier.cli.dashboard.views import RunViews
+from haulier.cli.dashboard.views import CLOSED_SECONDS, LATE_SECONDS, RunViews
 from haulier.errors import LakeUnavailableError
+from haulier.lake.seam import Lake
 from haulier.runs.past_runs import PastRunsReader
 from haulier.runs.poison.index import PoisonFilter
 from haulier.runs.state import RunState
+from haulier.testing.clock import MovedClock
 from tests.cli.conftest import Place
 from tests.cli.dashboard.conftest import put_run
 from tests.cli.dashboard.rig import typed
@@ -63,6 +66,44 @@ async def test_a_look_that_fails_is_told_and_made_again(made: Path, numbers: Pla
         async with views.held(run_id) as view:
             assert view.users == 1
         views.close()
+
+
+async def test_a_look_that_takes_long_is_late(made: Path, numbers: Place) -> None:
+    """At a closed run, too: its tabs are told how old that is which they show, and that the next look is late."""
+    run_id = put_run(made, numbers)
+    async with open_source(load_app(str(numbers.toml)), Options(), writes=False) as opened, asyncio.timeout(30):
+        clock, lake = MovedClock(), FrozenLake(opened.lake)
+        views = RunViews(replace(opened, clock=clock, lake=cast(Lake, lake)))
+        feeds = RunFeeds(views, heartbeat_seconds=0.02)
+        async with contextlib.aclosing(feeds.events(run_id)) as events:
+            await anext(events)
+            assert event_of(await anext(events))[0] == "status"
+            assert event_of(await anext(events))[1]["is_late"] is False
+            lake.is_free.clear()
+            feeds.wake(run_id)
+            clock.advance(CLOSED_SECONDS + LATE_SECONDS + 10.0)
+            name, told = event_of(await anext(events))
+            assert (name, told["is_late"], told["age_seconds"] >= 20.0) == ("heartbeat", True, True)
+            lake.is_free.set()
+            while event_of(await anext(events))[1]["is_late"]:
+                pass
+        views.close()
+
+
+class FrozenLake:
+    """Answers no listing for as long as it is not free."""
+
+    def __init__(self, lake: Lake) -> None:
+        self._lake = lake
+        self.is_free = asyncio.Event()
+        self.is_free.set()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._lake, name)
+
+    async def names(self, folder: str) -> list[str]:
+        await self.is_free.wait()
+        return await self._lake.names(folder)
 
 
 async def test_a_click_during_a_look_is_seen_by_the_next_one(made: Path, numbers: Place) -> None:

@@ -50,6 +50,7 @@ async def number(item: Number, ctx: Context) -> AsyncIterator[list[dict[str, int
     yield [{{"n": item.n}}]
 """
 ITEMS, POISONED = 120, 15
+LIVE = re.compile("^live, looked at [0-9][0-9]:[0-9][0-9]:[0-9][0-9]$")
 MARKUP = "<img src=nowhere onerror=\\\"document.title='owned'\\\"><b>bold</b>"
 """In JSON. An answer of an API may say anything."""
 
@@ -151,7 +152,7 @@ def test_a_run_is_seen_live_from_nothing_to_its_end(browser: Browser, tmp_path: 
         row = rows(page).filter(has_text="full-")
         expect(row).to_contain_text("open")
         row.get_by_role("link").first.click()
-        expect(page.locator("#connection")).to_have_text("live")
+        expect(page.locator("#connection")).to_have_text(LIVE)
         expect(page.get_by_role("heading", level=1)).to_be_focused()
         expect(page.locator(".ended")).to_have_text(re.compile(r"^[1-9][0-9]? %: [0-9]+ of 120 items have ended$"))
         expect(page.locator(".tiles")).to_contain_text(re.compile("Requests in flight[1-4] of 4"))
@@ -217,7 +218,12 @@ def test_a_redrive_goes_from_the_keyboard_to_a_closed_run(browser: Browser, part
         page.keyboard.press("Enter")
         expect(go).to_be_focused()
         page.keyboard.press("Enter")
-        expect(dialog).to_contain_text(f"{POISONED} items of run {run_id} are on the queue again. No worker")
+        expect(dialog).to_contain_text(
+            f"{POISONED} items of run {run_id} are on the queue again. No worker is running: "
+        )
+        expect(dialog).to_contain_text(f"haulier work {source} takes them.")
+        expect(page.get_by_text("Nothing is poisoned.")).to_be_visible(timeout=3_000)  # Behind the dialog, too.
+        expect(redrive).to_have_count(0)
         page.keyboard.press("Enter")
         expect(page.locator(".state").first).to_have_text("▶ open")
         expect(page.get_by_text(f"No worker is alive: haulier work {source} takes them.")).to_be_visible()
@@ -263,6 +269,9 @@ def test_a_discard_asks_why(browser: Browser, partial: tuple[Path, str]) -> None
         expect(dialog).to_contain_text("The run is complete.")
         dialog.get_by_role("button", name="Close").click()
         expect(page.locator(".state").first).to_have_text("✓ complete")
+        page.get_by_role("link", name="Runs").click()
+        expect(page.locator("tbody tr td[data-label=Poisoned]")).to_have_text("0")
+        expect(page.locator("tbody tr td[data-label=Discarded]")).to_have_text(f"{POISONED}")
         whys = {json.loads(path.read_text())["reason"] for path in source.parent.glob("lake/**/discards/*/1.json")}
         assert whys == {"ticket 12", "ticket 13"}
         seen.require_quiet()
@@ -364,20 +373,20 @@ def test_a_lost_connection_is_said_and_comes_back(browser: Browser, partial: tup
     source, run_id = partial
     with dashboard(source) as served, visit(browser, f"{served.url}/#/run/{run_id}") as seen:
         page = seen.page
-        expect(page.locator("#connection")).to_have_text("live")
+        expect(page.locator("#connection")).to_have_text(LIVE)
         hide(page, True)
         expect(page.locator("#connection")).to_have_text(
             re.compile("^paused while this tab is hidden; what is shown is")
         )
         hide(page, False)
-        expect(page.locator("#connection")).to_have_text("live")
+        expect(page.locator("#connection")).to_have_text(LIVE)
         # What stands before a dashboard that starts anew may answer for it.
         page.route("**/events", lambda route: route.fulfill(status=404, body="default backend - 404"))
         hide(page, True)
         hide(page, False)
         expect(page.locator("#connection")).to_have_text(re.compile("^connection lost, trying again"))
         page.unroute("**/events")
-        expect(page.locator("#connection")).to_have_text("live")
+        expect(page.locator("#connection")).to_have_text(LIVE)
         served.end()
         expect(page.locator("#connection")).to_have_text(
             re.compile("^connection lost, trying again; what is shown is as of ")
@@ -385,10 +394,39 @@ def test_a_lost_connection_is_said_and_comes_back(browser: Browser, partial: tup
         expect(page.locator("body")).to_have_class("is-stale")
         expect(page.locator("main")).to_contain_text(f"{POISONED} poisoned")
         with dashboard(source, "--port", served.url.rpartition(":")[2]):
-            expect(page.locator("#connection")).to_have_text("live")
+            expect(page.locator("#connection")).to_have_text(LIVE)
             expect(page.locator("body")).not_to_have_class("is-stale")
             expect(page.locator("#notice")).to_be_hidden()
         assert seen.loads == 1
+
+
+def test_a_lake_that_disappears_is_not_one_without_runs(browser: Browser, partial: tuple[Path, str]) -> None:
+    """Each view says so in words, after a reload too, keeps what it shows and marks it as old; and it comes back."""
+    source, run_id = partial
+    lake, away = source.with_name("lake"), source.with_name("lake.gone")
+    views = ("", f"#/run/{run_id}", f"#/run/{run_id}/poison")
+    with dashboard(source) as served, visit(browser, served.url) as seen:
+        page = seen.page
+        good, bad = re.compile("^(live|up to date), looked at "), re.compile("^the last look failed")
+        for view in reversed(views):
+            page.goto(f"{served.url}/{view}")
+            expect(page.locator("#connection")).to_have_text(good)
+        lake.rename(away)
+        expect(page.locator("#connection")).to_have_text(bad)
+        expect(page.locator("main")).to_contain_text(run_id)
+        for view in views:
+            page.goto(f"{served.url}/{view}")
+            page.reload()
+            expect(page.locator("#connection")).to_have_text(bad)
+            expect(page.locator("#notice")).to_contain_text(
+                f"The lake at {lake} has disappeared. Was its disk unmounted"
+            )
+            assert "No items are planned" not in (page.locator("main").text_content() or "")
+            assert "Nothing is poisoned" not in (page.locator("main").text_content() or "")
+            assert "has no run in the lake" not in (page.locator("main:visible").inner_text() or "")
+        away.rename(lake)
+        expect(page.locator("#connection")).to_have_text(good)
+        expect(page.locator("#notice")).to_be_hidden()
 
 
 def hide(page: Page, is_hidden: bool) -> None:

@@ -12,11 +12,12 @@ import msgspec
 from starlette.exceptions import HTTPException
 
 from haulier.app.open_source import OpenSource, open_source
+from haulier.cli.api_state import read_api_state
 from haulier.cli.dashboard.previews import Previews
 from haulier.cli.hints import fill_source
 from haulier.cli.person import person_name
 from haulier.cli.pick_run import pick_run
-from haulier.cli.poison_documents import go_on_words, read_preview
+from haulier.cli.poison_documents import read_preview
 from haulier.cli.source_command import SourceCall
 from haulier.plurals import are, count_of
 from haulier.runs.discard import Discarder
@@ -107,8 +108,8 @@ class Actions:
             if not previewed.live:
                 said = f"What was redriven of run {run.run_id} has ended since, or is poisoned anew."
             if sent:
-                go_on = await go_on_words(self._call.source, self._call.options, source, run)
-                said = f"{count_of(sent, 'item')} of run {run.run_id} {are(sent)} on the queue again. {go_on}"
+                said = f"{count_of(sent, 'item')} of run {run.run_id} {are(sent)} on the queue again."
+                said = f"{said} {await _who_takes_them(source)}"
             return await _done(source, run, "redriven", sent, said)
 
     async def discard(self, run_id: str, order: Order) -> dict[str, Any]:
@@ -151,6 +152,15 @@ class Actions:
             raise
         self._previews.keep(_meant(run, order, done), previewed)
         return document | {"preview": previewed.digest}
+
+
+async def _who_takes_them(source: OpenSource) -> str:
+    """As the page says it of a run."""
+    api = await read_api_state(source)
+    if api is None or not api.workers:
+        return "No worker is running: `haulier work SOURCE` takes them."
+    running = "A worker is running, and takes" if api.workers == 1 else f"{api.workers} workers are running, and take"
+    return f"{running} them. Where none of them closes the run afterwards, `haulier work SOURCE` does."
 
 
 def _meant(run: Run, order: Order, done: str) -> tuple[str, Order, str]:

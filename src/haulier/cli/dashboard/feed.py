@@ -52,12 +52,19 @@ class RunFeed:
                         await has_changed.wait()
                 except TimeoutError:
                     if sent == self._newest:
-                        yield event("heartbeat", encode({"age_seconds": self._view.age_seconds}))
+                        yield self._heartbeat()
                         continue
                 if self._is_ended:
                     return
+            is_first = not sent
             seen, sent = self._number, self._newest
             yield sent
+            if is_first:
+                yield self._heartbeat()  # It may be of a while ago.
+
+    def _heartbeat(self) -> bytes:
+        told = {"age_seconds": self._view.age_seconds, "is_late": self._view.is_late}
+        return event("heartbeat", encode(told))
 
     def wake(self) -> None:
         """Something was changed by a click: look now."""

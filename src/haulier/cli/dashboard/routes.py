@@ -21,7 +21,8 @@ A redrive or discard is asked for twice: with ``dry_run``, whose answer has a ``
 changed, it takes nothing (409).
 
 The events: ``status`` (the document), ``problem`` (``error``: this look failed, and is made again), and ``heartbeat``
-(``age_seconds`` of the last look, null before the first) where nothing else was sent for ten seconds.
+(``age_seconds`` of the last look, null before the first; ``is_late``: the next one takes longer than it should) at the
+beginning, and where nothing else was sent for ten seconds.
 """
 
 from __future__ import annotations

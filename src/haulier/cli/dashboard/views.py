@@ -29,6 +29,8 @@ CLOSED_SECONDS = 5.0
 """Between two looks at a closed run: only a redrive makes it go on."""
 QUEUE_SECONDS = 60.0
 """Between two looks for a queue that was deleted, which cost more than one at its depth."""
+LATE_SECONDS, LATE_PARTS = 5.0, 3
+"""A look that takes longer than this, and than so many of the one before, is late."""
 KEPT_VIEWS = 4
 """Runs at which nobody looks, and that are known yet: a page that is loaded again need not wait for a whole fold. Each
 has a scratch file, and up to 16 MB of its pages in memory."""
@@ -59,6 +61,7 @@ class RunView:
         self._lock = asyncio.Lock()
         self._seen: Look | HaulierError | None = None
         self._seen_at = self._due_at = self._queue_due_at = float("-inf")
+        self._late_at = float("inf")
         self._changes = 0
         self._was_closed = False
 
@@ -73,6 +76,11 @@ class RunView:
         if self._seen is None:
             return None
         return round(max(0.0, self._source.clock.monotonic() - self._seen_at), 1)
+
+    @property
+    def is_late(self) -> bool:
+        """Whether the next look should be over by now."""
+        return self._source.clock.monotonic() > self._late_at
 
     def expire(self) -> None:
         """Something was changed: the next look is due at once, also where one is under way."""
@@ -175,8 +183,11 @@ class RunView:
             self._seen = Look(document, encode(document), is_closed)
         now = self._seen_at = clock.monotonic()
         pause = pause_seconds(source.lake, now - began_at)
+        if is_closed:
+            pause = max(CLOSED_SECONDS, pause)
         if self._changes == changes:
-            self._due_at = now + (max(CLOSED_SECONDS, pause) if is_closed else pause)
+            self._due_at = now + pause
+        self._late_at = now + pause + max(LATE_SECONDS, LATE_PARTS * (now - began_at))
 
 
 class RunViews:

@@ -4,8 +4,6 @@ import { span } from "./words.js";
 
 const TOKEN_HEADER = "X-Haulier-Token";
 const SILENT_SECONDS = 25;
-/** A look that is older is not live: they come each half minute where they are slowest. */
-const OLD_SECONDS = 60;
 const FIRST_RETRY_SECONDS = 1;
 const MAX_RETRY_SECONDS = 15;
 
@@ -128,7 +126,8 @@ export class Feed {
     }
     const isRefused = problem.status >= 400 && problem.status < 500;
     if (isRefused) this.retrySeconds = MAX_RETRY_SECONDS;
-    this.onConnection(isRefused ? "refused" : "lost", problem);
+    // With 503 the server is there, and cannot look at the run.
+    this.onConnection(isRefused ? "refused" : problem.status === 503 ? "behind" : "lost", problem);
     this.timer = setTimeout(() => this.open(), 1000 * this.retrySeconds);
     this.retrySeconds = Math.min(MAX_RETRY_SECONDS, 2 * this.retrySeconds);
   }
@@ -173,9 +172,10 @@ export class Feed {
       this.isBehind = true;
       this.onProblem(JSON.parse(data.join("\n")).error ?? "");
     } else if (event === "heartbeat" && data.length) {
-      const age = JSON.parse(data.join("\n")).age_seconds ?? 0;
-      if (age > OLD_SECONDS) this.onProblem(`The server's last look at the run was ${span(age)} ago.`);
-      else if (!this.isBehind && this.isTold) this.onConnection("live");
+      const { age_seconds: ageSeconds, is_late: isLate } = JSON.parse(data.join("\n"));
+      if (this.isBehind || !this.isTold) return;
+      const message = isLate ? `The server's last look at the run was ${span(ageSeconds)} ago.` : "";
+      this.onConnection(isLate ? "late" : "live", { message, ageSeconds });
     }
   }
 }

@@ -58,7 +58,7 @@ export function openDecision({ page, runId, what, selection, words, onDone }) {
   dialog.addEventListener("close", () => {
     dialog.remove();
     if (before?.isConnected) before.focus();
-    if (isDone) onDone();
+    else page.main.focus(); // What is behind the dialog changes once it is done.
   });
   leave.addEventListener("click", () => dialog.close());
 
@@ -79,6 +79,7 @@ export function openDecision({ page, runId, what, selection, words, onDone }) {
     try {
       const result = await api.decide(runId, what, { ...selection, preview: counted, why: why.value.trim() });
       isDone = true;
+      onDone();
       setProse(said, what === "discard" ? `${result.said} The run is ${result.state}.` : result.said);
       choice.forEach((node) => setShown(node, false));
       setText(leave, "Close");

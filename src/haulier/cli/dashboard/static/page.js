@@ -11,11 +11,14 @@ import { hasUtcZone, isUtc, setUtc, timeText, zoneName } from "./words.js";
 const LOOK_SECONDS = 4;
 /** Of the time, at most, that looks take. */
 const BUSY_PART = 0.1;
+/** An answer that takes longer is said to. */
+const LATE_SECONDS = 10;
 const CONNECTION_WORDS = {
   live: "live",
   looked: "up to date",
   resting: "paused while this tab is hidden",
   behind: "the last look failed",
+  late: "the next look takes long",
   lost: "connection lost",
   refused: "refused",
   absent: "there is nothing to follow",
@@ -113,12 +116,17 @@ class Page {
     setText(this.aloud, text);
   }
 
-  /** ``live`` and ``looked`` are good; else what is shown is older than it should be, and marked so. */
-  setConnection(state, problem = null) {
+  /**
+   * ``live`` and ``looked`` are good; else what is shown is older than it should be, and marked so. ``told`` has a
+   * ``message``, such as of a problem, or how old a good look is.
+   */
+  setConnection(state, told = null) {
     const isGood = state === "live" || state === "looked";
     const isStale = !isGood && state !== "loading";
-    if (isGood) this.seenAt = new Date().toISOString();
-    const since = isStale && this.seenAt ? `; what is shown is as of ${timeText(this.seenAt)}` : "";
+    if (isGood) this.seenAt = new Date(Date.now() - 1000 * (told?.ageSeconds ?? 0)).toISOString();
+    const at = this.seenAt ? timeText(this.seenAt) : "";
+    const day = "2026-01-02 ".length;
+    const since = !at || state === "loading" ? "" : isStale ? `; what is shown is as of ${at}` : `, looked at ${at.slice(day)}`;
     const again = state === "lost" || state === "refused" ? ", trying again" : "";
     setText(this.connection, `${CONNECTION_WORDS[state]}${again}${since}`);
     this.connection.className = `connection is-${state}`;
@@ -126,7 +134,7 @@ class Page {
     if (state === "lost" && this.state !== "lost") this.say("The connection is lost.");
     if (isGood && this.state === "lost") this.say("The connection is back.");
     this.state = state;
-    if (problem?.message) this.tell(problem.message);
+    if (told?.message) this.tell(told.message);
     else if (isGood) setShown(this.notice, false);
   }
 
@@ -138,7 +146,8 @@ class Page {
   problem(error) {
     if (error.name === "AbortError") return;
     if (!(error instanceof ApiProblem)) throw error; // A mistake of this page: the console has it.
-    if (error.status === 0 || error.status >= 500) this.setConnection("lost", error);
+    if (error.status === 503) this.setConnection("behind", error);
+    else if (error.status === 0 || error.status >= 500) this.setConnection("lost", error);
     else this.tell(error.message);
   }
 
@@ -155,11 +164,16 @@ class Page {
       clearTimeout(timer);
       const mine = ends;
       const began = performance.now();
+      const late = setTimeout(() => {
+        if (!mine.signal.aborted) this.setConnection("late", { message: `No answer for ${LATE_SECONDS} s yet.` });
+      }, 1000 * LATE_SECONDS);
       try {
         await look(mine.signal);
         if (!mine.signal.aborted) this.setConnection("looked");
       } catch (error) {
         if (!mine.signal.aborted) this.problem(error);
+      } finally {
+        clearTimeout(late);
       }
       const pause = Math.max(1000 * LOOK_SECONDS, (performance.now() - began) / BUSY_PART);
       if (!mine.signal.aborted) timer = setTimeout(turn, pause);

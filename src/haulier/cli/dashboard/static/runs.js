@@ -7,7 +7,7 @@ import { countOf, number, OPEN_STATES, size, span, stateChip, time } from "./wor
 const SHOWN_RUNS = 20;
 /** The server tells no more at once; `haulier runs --last` does. */
 const MOST_RUNS = 200;
-const HEADINGS = ["Run", "State", "Started", "#Took", "#Items", "#Records", "#Size", "#Requests", "#Poisoned"];
+const HEADINGS = ["Run", "State", "Started", "#Took", "#Items", "#Records", "#Size", "#Requests", "#Poisoned", "#Discarded"];
 
 export function showRuns(main, page) {
   const table = makeTable("Runs, the newest first", HEADINGS);
@@ -64,5 +64,6 @@ function row(run) {
     size(run.bytes),
     number(run.requests),
     poisoned,
+    number(run.discarded),
   ];
 }
