@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 
-from haulier.app.open_source import OpenSource
+from haulier.app.open_source import OpenSource, scope_name
 from haulier.cli.output import say
-from haulier.errors import UsageError
+from haulier.errors import HaulierError, UsageError
 from haulier.runs.newest_runs import newest_first, newest_unless_trial
 from haulier.runs.run import TRIAL, Run, list_runs, load_run
 
@@ -33,9 +34,19 @@ async def pick_run(source: OpenSource, run_id: str | None) -> Run:
     if newest is None:
         raise UsageError(
             f"Source {source.app.name!r} has no run in this lake yet. Start one with: haulier run SOURCE. "
-            "If you meant another lake, name it with --lake."
+            f"If you meant another lake, name it with --lake.{await away_hint(source)}"
         )
     return newest
+
+
+async def away_hint(source: OpenSource) -> str:
+    """What to say more where the lake has no run: empty for a source that is new, and where nobody knows."""
+    if source.rows_file is None or not source.rows_file.exists():
+        return ""
+    with contextlib.suppress(HaulierError):
+        if await source.rows.read(scope_name(source.app)) is not None:
+            return " Its queue has been in use: if there was a run, the lake was moved, or its disk is not mounted."
+    return ""
 
 
 async def pick_newest_open_run(source: OpenSource, run_id: str | None) -> Run:

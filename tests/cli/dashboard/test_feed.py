@@ -224,6 +224,24 @@ async def test_a_run_that_was_taken_away_is_not_shown_as_another(made: Path, num
         views.close()
 
 
+async def test_a_lake_that_may_be_away_is_hinted_at(made: Path, numbers: Place) -> None:
+    """No run in the lake, and a queue that was in use: it is not taken for a new source without a word."""
+    put_run(made, numbers)
+    numbers.lake.rename(numbers.folder / "away")
+    hint = "Its queue has been in use: if there was a run, the lake was moved, or its disk is not mounted."
+    for command in ("status", "runs", "latest"):
+        said = typed(numbers, command)
+        assert said.code == {"status": 2, "runs": 0, "latest": 4}[command], said
+        assert hint in " ".join(said.err.split())
+    async with open_source(load_app(str(numbers.toml)), Options(), writes=False) as source:
+        runs = RunList(source)
+        assert json.loads(await runs.look(None, 20))["hint"].strip() == hint
+        runs.close()
+    assert not numbers.lake.exists()
+    shutil.rmtree(numbers.folder / ".haulier")
+    assert "in use" not in typed(numbers, "runs").err
+
+
 async def test_no_more_tabs_than_are_borne(made: Path, numbers: Place) -> None:
     """The one too many is refused before its stream begins; others go on."""
     run_id = put_run(made, numbers)

@@ -343,6 +343,9 @@ def test_what_is_not_there_is_not_asked_for_again(browser: Browser, partial: tup
         hide(page, False)
         page.wait_for_timeout(300)
         assert [url for url in asked if "full-20200101T000000Z" in url] == asked[:1]
+        page.goto(f"{served.url}/#/run/nope/poison/number-3")
+        expect(page.locator("main")).to_contain_text("has no run 'nope' in this lake.")
+        expect(page.get_by_text("Reading …")).to_have_count(0)
 
 
 def test_every_view_reads_on_a_phone_and_in_the_dark(browser: Browser, partial: tuple[Path, str]) -> None:

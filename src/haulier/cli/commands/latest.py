@@ -9,7 +9,7 @@ import click
 
 from haulier.app.open_source import OpenSource, open_source
 from haulier.cli.output import emit, say
-from haulier.cli.pick_run import is_run_id, pick_run
+from haulier.cli.pick_run import away_hint, is_run_id, pick_run
 from haulier.cli.reader_lines import reader_lines, view_line
 from haulier.cli.source_command import SourceCall, source_command
 from haulier.errors import UnavailableError
@@ -91,6 +91,8 @@ async def _require_full(source: OpenSource, stream: str) -> tuple[Run, VerdictRe
         start = "Start one with: haulier run SOURCE"
         if stream not in source.app.streams_of("full"):
             start = "Full runs do not pull it: it takes part in incremental ones alone."
+        if away := await away_hint(source):
+            hint += f"\n{away.lstrip()}"
         raise UnavailableError(f"No complete run of {source.app.name} has the stream {stream} yet. {start}{hint}")
     return found
 

@@ -7,6 +7,7 @@ import click
 from haulier.app.open_source import open_source
 from haulier.cli.durations import duration_text
 from haulier.cli.output import emit, say
+from haulier.cli.pick_run import away_hint
 from haulier.cli.source_command import SourceCall, source_command
 from haulier.plurals import count_of
 from haulier.runs.past_runs import PastRun, past_runs, runs_document
@@ -35,13 +36,14 @@ async def command(call: SourceCall, mode: str | None, last: int) -> int:
     """
     async with open_source(call.app, call.options, writes=False) as source:
         runs = await past_runs(source.lake, source.clock, call.app.name, mode, last)
+        hint = "" if runs else await away_hint(source)
     if call.as_json:
         emit(runs_document(call.app.name, runs))
     elif runs:
         for line in run_lines(runs):
             click.echo(line)
     else:
-        say(f"{call.app.name} has no run{'' if mode is None else f' of mode {mode}'} in this lake yet.")
+        say(f"{call.app.name} has no run{'' if mode is None else f' of mode {mode}'} in this lake yet.{hint}")
     return 0
 
 

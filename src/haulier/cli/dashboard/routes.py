@@ -20,6 +20,8 @@ A redrive or discard is asked for twice: with ``dry_run``, whose answer has a ``
 ``said``; and with that. It takes what that answer counted and nothing else; where something that was poisoned has
 changed, it takes nothing (409).
 
+Of no runs the list has a ``hint``, which may be empty: why that could be wrong.
+
 The events: ``status`` (the document), ``problem`` (``error``: this look failed, and is made again), and ``heartbeat``
 (``age_seconds`` of the last look, null before the first; ``is_late``: the next one takes longer than it should) at the
 beginning, and where nothing else was sent for ten seconds.

@@ -6,6 +6,7 @@ import asyncio
 
 from haulier.app.open_source import OpenSource
 from haulier.cli.dashboard.answers import encode
+from haulier.cli.pick_run import away_hint
 from haulier.cli.status.watch import pause_seconds
 from haulier.errors import LakeUnavailableError
 from haulier.runs.past_runs import PastRunsReader, runs_document
@@ -42,7 +43,8 @@ class RunList:
                     f"The runs of {source.app.name} were in the lake and have disappeared. Was the lake moved, or "
                     "emptied?"
                 )
-            body = encode(runs_document(source.app.name, runs))
+            document = runs_document(source.app.name, runs)
+            body = encode(document if runs else document | {"hint": await away_hint(source)})
             now = clock.monotonic()
             pause = max(pause_seconds(source.lake, now - began_at), LIST_LOOKS * source.lake.capabilities.look_seconds)
             if len(self._seen) >= MOST_LISTS:

@@ -42,7 +42,10 @@ export function showItem(main, page, runId, key) {
       page.stale(text);
       if (!isShown) look(); // What happened to the item may be told all the same.
     },
-    onConnection: (connection, problem) => page.setConnection(connection, problem),
+    onConnection(connection, told) {
+      page.setConnection(connection, told);
+      if (connection === "absent") body.replaceChildren(make("p", { class: "empty" }, told.message));
+    },
   });
   return () => {
     feed.close();

@@ -23,12 +23,12 @@ export function showRuns(main, page) {
   page.setTitle("Runs");
 
   const looks = page.repeat(async (signal) => {
-    const { runs } = await api.runs({ last: shown }, signal);
+    const { runs, hint = "" } = await api.runs({ last: shown }, signal);
     setShown(table.node, runs.length > 0);
     setShown(empty, !runs.length);
     setProse(
       empty,
-      "This source has no run in the lake yet. `haulier run SOURCE` starts one; it appears here by itself.",
+      `This source has no run in the lake yet. \`haulier run SOURCE\` starts one; it appears here by itself.${hint}`,
     );
     setText(source, runs.length ? summary(runs) : "");
     setRows(table, runs.map(row));
