@@ -92,7 +92,7 @@ async def test_a_redrive_is_clicked_and_seen_to_its_end(poisoned: tuple[Place, D
             assert (await seen.document(poison))["redriven"] == 0
             code, done = await seen.confirm(path, {"keys": ["number-2"], "why": "mended"})
             assert (code, done["state"], done["redriven"]) == (200, "open", 1)
-            assert done["said"].startswith(f"1 item of run {run_id} is on the queue again. No worker is running.")
+            assert done["said"].startswith(f"1 item of run {run_id} is on the queue again. No worker is running: ")
             assert f"`haulier work {numbers.toml}` takes them" in done["said"]
             assert (await until(events, "open"))["missing"] == 1
             assert (await seen.document(poison))["redriven"] == 1
