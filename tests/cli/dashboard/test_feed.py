@@ -77,7 +77,7 @@ async def test_a_look_that_takes_long_is_late(made: Path, numbers: Place) -> Non
         feeds = RunFeeds(views, heartbeat_seconds=0.02)
         async with contextlib.aclosing(feeds.events(run_id)) as events:
             await anext(events)
-            assert event_of(await anext(events))[0] == "status"
+            assert (await news_of(events))[0] == "status"
             assert event_of(await anext(events))[1]["is_late"] is False
             lake.is_free.clear()
             feeds.wake(run_id)
