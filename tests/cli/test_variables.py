@@ -120,7 +120,7 @@ def test_a_bad_value_is_said_by_the_name_of_its_variable(
     assert not named.lake.exists()
 
 
-@pytest.mark.parametrize("flag", ["--lease nan", "--grace inf", "--grace 1e9", "--lease 1e9"])
+@pytest.mark.parametrize("flag", ["--lease nan", "--grace inf", "--grace 1e9", "--lease 1e9", "--wait 1e12"])
 def test_time_that_never_ends_is_refused(named: Place, flag: str) -> None:
     """A lease of nan seconds would be lost at once, and a grace without end cannot be stopped."""
     assert typed(named, f"work {flag}").code == 2

@@ -17,9 +17,12 @@ from haulier.runs.state import RunState
 from haulier.worker.loop import Worker
 from haulier.worker.watch import Watch
 
+MAX_WAIT_SECONDS = 7 * 86_400.0
 LOOK_SECONDS = 20.0
 LOOKS_WITHIN = 4
 """A short wait is looked at so often."""
+BUSY_LOOK_SECONDS = 300.0
+"""Between looks of a worker that has work: on Azure each costs money, and twelve workers look."""
 PAUSE_SECONDS = 60.0
 """A run may follow upon another within this, as with `run --then-new`, whose verdict is told between the two."""
 
@@ -47,12 +50,13 @@ class _RunWait:
         self._met: set[str] = set()
         """Full runs since then that were not closed at a look. An incremental one says nothing of those to come."""
         self._is_over = False
+        self._looked_at: float | None = None
         self._planning: dict[str, PlanningRun] = {}
         self._lost: set[str] = set()
 
     async def follow(self, worker: Worker) -> None:
         clock = self._source.clock
-        look_seconds = min(max(LOOK_SECONDS, self._source.lake.capabilities.look_seconds), self._seconds / LOOKS_WITHIN)
+        look_seconds = max(min(LOOK_SECONDS, self._seconds / LOOKS_WITHIN), self._source.lake.capabilities.look_seconds)
         started_at = had_run_at = clock.monotonic()
         while True:
             await clock.sleep(look_seconds)
@@ -64,8 +68,11 @@ class _RunWait:
                 return
 
     async def _has_run(self) -> bool:
-        if self._source.client.scope.has_work and self._met:
-            return True  # A look costs money on Azure, and twelve workers look.
+        now, looked_at = self._source.clock.monotonic(), self._looked_at
+        is_fresh = looked_at is not None and now - looked_at < BUSY_LOOK_SECONDS
+        if self._source.client.scope.has_work and (self._met or is_fresh):
+            return True
+        self._looked_at = now
         try:
             unclosed = await self._watch.unclosed()
             self._note(run for run, _ in unclosed)

@@ -36,7 +36,7 @@ from haulier.cli.output import log_options, say, set_up_output
 from haulier.cli.pick_run import pick_run
 from haulier.cli.progress import Bar, has_bar
 from haulier.cli.progress_reader import OpenRunsReader
-from haulier.cli.run_wait import leaving_without_run
+from haulier.cli.run_wait import MAX_WAIT_SECONDS, leaving_without_run
 from haulier.cli.signals import on_signals
 from haulier.cli.variables import SecondsRange
 from haulier.cli.worker_log import own_progress
@@ -57,7 +57,7 @@ logger = logging.getLogger("haulier.worker")
 @exit_idle_option
 @click.option(
     *("--wait", "wait_seconds"),
-    type=SecondsRange(0.1),
+    type=SecondsRange(0.1, MAX_WAIT_SECONDS),
     metavar="SECONDS",
     help="Leave once no run was open or being planned for a minute, after SECONDS at the earliest, or after tonight's "
     "full run: for a fleet of a fixed size.",
