@@ -199,8 +199,8 @@ def test_refused_credentials_stop_everybody_for_a_moment(place: Place) -> None:
             stop(process)
 
 
-def token_run(place: Place, token: str) -> Said:
-    process = place.start("run", env={"SHOP_TOKEN": token})
+def with_token(place: Place, token: str, command: str) -> Said:
+    process = place.start(command, env={"SHOP_TOKEN": token})
     out, err = process.communicate()
     return Said(process.returncode, out, err)
 
@@ -222,12 +222,13 @@ def test_who_comes_with_other_credentials_does_not_wait(place: Place) -> None:
     """The token was corrected: the pause was for the wrong one. Nothing of either stands in what haulier wrote (G7)."""
     with SandboxProcess(SandboxSettings(records=RECORDS, token="the-right-token")) as api:
         with_limits(place, api.url, 'auth = { bearer = "${SHOP_TOKEN}" }')
-        assert token_run(place, "a-wrong-token").code == 2
+        assert with_token(place, "the-right-token", "enqueue").code == 0
+        assert with_token(place, "a-wrong-token", "work").code == 2  # Refused to who plans it would be no pause.
         # The pause lasts for 15 seconds, which a busy machine may need to start a process: an hour it does not.
         asyncio.run(pause_for_an_hour(place))
-        said = token_run(place, "the-right-token")
+        said = with_token(place, "the-right-token", "run")
         assert (said.code, place.lines()) == (0, RECORDS), said.err
-        assert api.counters().by_status[401] == 1
+        assert 1 <= api.counters().by_status[401] <= 8
     for path in place.folder.rglob("*"):
         if path.is_file() and path.suffix != ".toml":
             assert b"-token" not in path.read_bytes()

@@ -99,9 +99,11 @@ class Story:
     """Of the machine's clock; None is another each time."""
     calls: int = 100
     """Calls of a whole night so far: a cut is one of them."""
+    nights: int = 0
 
     async def night(self, number: int) -> None:
         self.pass_time(self.rng.uniform(self.pace.least_hours, self.pace.most_hours) * HOUR)
+        self.nights = number
         await self._people_act()
         if number == NIGHTS // 2:
             self.api.update_all()
@@ -162,7 +164,7 @@ class Story:
 
     async def _people_act(self) -> None:
         process = self.process()
-        if self.rng.random() < 0.06:
+        if self.rng.random() < 0.06 or (self.nights > NIGHTS // 2 and not self.happened["edit"]):
             await self._edit(process)
         if self.rng.random() < 0.25:
             await self._redrive(process)

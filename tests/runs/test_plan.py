@@ -133,7 +133,10 @@ async def test_a_plan_gives_signs_while_it_is_made(place: Place, process: Proces
         yield thing(1)
 
     planning = asyncio.ensure_future(process.enqueuer.enqueue(run, slow))
-    assert await is_alive_after(SIGN_SECONDS * 1.5)
+    await asyncio.wait_for(place.clock.wait_for_sleepers(2), 30)
+    await place.clock.run_for(SIGN_SECONDS * 1.5)
+    await asyncio.wait_for(place.clock.wait_for_sleepers(2), 30)  # It has given a sign.
+    assert await is_alive_after(0)
     assert await late.is_alive(place.clock.monotonic())
     await place.clock.run_for(SIGN_SECONDS)
     assert (await planning).items == 1

@@ -20,7 +20,7 @@ from tests.harness.otlp import OtlpReceiver, receive
 
 BAD_ID = 700
 """The page with this record is never answered: its item is divided down to it, and poisoned."""
-SETTINGS = SandboxSettings(records=1_000, error_rate_500=0.05, failing_ids=(BAD_ID,), failing_status=422)
+SETTINGS = SandboxSettings(records=1_000, error_rate_500=0.15, failing_ids=(BAD_ID,), failing_status=422)
 GAUGES = [row.name for row in names.METRICS if row.kind == "gauge"]
 
 
