@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -13,6 +13,7 @@ import click
 from haulier.app.app import App
 from haulier.app.open_source import LiveSource, Options, open_live
 from haulier.app.source_loader import load_app
+from haulier.cli.child_parts import child_parts
 from haulier.cli.event_loop import run_loop
 from haulier.cli.options import json_option, mode_argument, options_of, place_options, source_argument
 from haulier.cli.output import emit, log_options, say, set_up_output
@@ -171,20 +172,11 @@ async def _try_pages(source: LiveSource, mode: str, item: WorkItem, pages: int, 
         return tried
     say(f"The item is divided; its first child is {item_key(tried.child)}.")
     found = _TryResult([], tried.child)
-    for part in islice(_divide_parents(source.app, tried.child), MAX_CHILDREN):
+    for part in islice(child_parts(source.app, tried.child), MAX_CHILDREN):
         found = await _pages_of(source, mode, part, pages, printer)
         if found.pages or found.child is not None:
             break
     return _TryResult(found.pages, tried.child)
-
-
-def _divide_parents(app: App, child: WorkItem) -> Iterator[WorkItem]:
-    """Divide a child of a source file into one for each parent; one of Python code stays whole."""
-    parts = app.divide(child) if app.is_of_file else ()
-    if not parts:
-        yield child
-    for part in parts:
-        yield from _divide_parents(app, part)
 
 
 async def _pages_of(source: LiveSource, mode: str, item: WorkItem, pages: int, printer: RequestPrinter) -> _TryResult:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-from collections.abc import Iterator
 from contextlib import aclosing
 from dataclasses import dataclass
 from itertools import islice
 
-from haulier.app.app import App
 from haulier.app.open_source import LiveSource
+from haulier.cli.child_parts import child_parts
 from haulier.errors import HaulierError, UsageError
 from haulier.items.workitem import WorkItem
 from haulier.sources.context import Context, RunInfo
@@ -43,7 +42,7 @@ async def first_page(source: LiveSource, item: WorkItem, context: Context) -> Pa
     if found.child is None:
         return found
     child = found.child
-    for part in islice(_parts(source.app, child), MAX_CHILDREN):
+    for part in islice(child_parts(source.app, child), MAX_CHILDREN):
         page = await _page(source, part, context_of(source, context.run.mode))
         if page.records:
             return dataclasses.replace(page, child=part)
@@ -63,12 +62,3 @@ async def _page(source: LiveSource, item: WorkItem, context: Context) -> PageFou
         trace = source.client.redactor.redact(trace_of(error)).rstrip()
         raise UsageError(f"The processor of kind {item.kind!r} raised {trace.splitlines()[-1]}\n{trace}") from error
     return PageFound(())
-
-
-def _parts(app: App, child: WorkItem) -> Iterator[WorkItem]:
-    """A child of a source file asks for many parents: one for each of them."""
-    parts = app.divide(child) if app.is_of_file else ()
-    if not parts:
-        yield child
-    for part in parts:
-        yield from _parts(app, part)

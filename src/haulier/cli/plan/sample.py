@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import aclosing
 from copy import copy
 from dataclasses import dataclass
@@ -14,8 +13,8 @@ import msgspec
 from haulier.api.errors import Action, ApiError
 from haulier.api.records.next_sign import asked_sizes
 from haulier.api.requester import ClientFindings, FirstPage
-from haulier.app.app import App
 from haulier.app.open_source import LiveSource
+from haulier.cli.child_parts import child_parts
 from haulier.cli.plan.enumeration import context_of, ids_of
 from haulier.items.codec import decode_payload
 from haulier.items.keys import item_key
@@ -91,7 +90,7 @@ async def sample_item(source: LiveSource, mode: str, moment: datetime, planned: 
     page, children, halvings = await _answered(source, mode, moment, item)
     if not children:
         return SampledItem(page, ids, halvings)
-    parents = [part for child in children for part in _parts(source.app, child)]
+    parents = [part for child in children for part in child_parts(source.app, child)]
     chosen = parents[:: max(1, len(parents) // SAMPLED_PARENTS)][:SAMPLED_PARENTS]
     found = [(await _sample(source, context_of(source, mode, moment), part))[0] for part in chosen]
     return SampledItem(page, ids, halvings, len(parents), len(children), tuple(found))
@@ -187,12 +186,3 @@ def _stored_bytes(records: list[bytes]) -> int:
 def _more_bytes(records: list[bytes], stored: int) -> float:
     half = len(records) // 2
     return (stored - _stored_bytes(records[:half])) / (len(records) - half) if half else float(stored)
-
-
-def _parts(app: App, child: WorkItem) -> Iterator[WorkItem]:
-    """One for each parent, of a source file; a child of Python code stays whole."""
-    parts = app.divide(child) if app.is_of_file else ()
-    if not parts:
-        yield child
-    for part in parts:
-        yield from _parts(app, part)
