@@ -144,6 +144,8 @@ class Attempt:
 
     def _tell(self, span: TraceSpan, told: Attributes, settled: Settled, error: Exception | None) -> None:
         """What became of it: settling it may have failed, or come too late."""
+        if not self._deps.telemetry.is_on:
+            return
         if settled.is_adopted:
             span.set({IS_ADOPTED: True})
         word = note_outcome(span, settled.outcome, error, self._state.redact)
