@@ -55,9 +55,9 @@ class Authorizer(Protocol):
         """Remove the credentials from ``url``; an API may write them into its links."""
         ...
 
-    async def renew(self, refused: Request, *, is_again: bool = False) -> bool:
-        """Renew after a 401 to ``refused`` (as `apply` returned it). True: it may be repeated. ``is_again``: it was
-        repeated before."""
+    async def renew(self, refused: Request, answer: Response, *, is_again: bool = False) -> bool:
+        """Renew after ``answer``, a 400, 401 or 403, to ``refused`` (as `apply` returned it). True: it may be repeated.
+        ``is_again``: it was repeated before."""
         ...
 
     def note_good(self, request: Request) -> None:
@@ -146,7 +146,7 @@ class FixedHeader:
     def bare(self, url: str) -> str:
         return url
 
-    async def renew(self, refused: Request, *, is_again: bool = False) -> bool:
+    async def renew(self, refused: Request, answer: Response, *, is_again: bool = False) -> bool:
         return False
 
     def note_good(self, request: Request) -> None:
@@ -169,7 +169,7 @@ class FixedParameter:
         base, fragment, others = self._split(url)
         return f"{base}?{'&'.join(others)}{fragment}" if others else base + fragment
 
-    async def renew(self, refused: Request, *, is_again: bool = False) -> bool:
+    async def renew(self, refused: Request, answer: Response, *, is_again: bool = False) -> bool:
         return False
 
     def note_good(self, request: Request) -> None:

@@ -140,7 +140,9 @@ class _ClientTokens:
         if ("Authorization", _header(token)) in request.headers:
             self._good = token.value
 
-    async def renew(self, refused: Request, *, is_again: bool = False) -> bool:
+    async def renew(self, refused: Request, answer: Response, *, is_again: bool = False) -> bool:
+        if answer.status != 401:
+            return False
         token = self._token
         if token is not None:
             if ("Authorization", _header(token)) not in refused.headers:

@@ -19,6 +19,8 @@ from haulier.clock import Clock
 
 MAX_RENEWALS = 5
 """Renewals for one request. More than one is needed where a token serves few answers, or others revoke it."""
+_REFUSALS = {400, 401, 403}
+"""Statuses by which APIs refuse credentials; each kind of credentials says which of them a renewal may cure."""
 
 Exchange = Callable[[Request], Awaitable[Response]]
 """Sends one request unchanged and reads its answer, whatever the status. Raises `TransportError`."""
@@ -94,9 +96,9 @@ class Sender:
             if self._authorizer is not None:
                 if answer.status < 400:
                     self._authorizer.note_good(signed)
-                elif answer.status == 401 and renewals < MAX_RENEWALS:
+                elif answer.status in _REFUSALS and renewals < MAX_RENEWALS:
                     renewals += 1
-                    if await self._authorizer.renew(signed, is_again=renewals > 1):
+                    if await self._authorizer.renew(signed, answer, is_again=renewals > 1):
                         await request.before_follow_up()
                         continue
             follow_up = next_request(request, answer)
