@@ -47,6 +47,7 @@ __all__ = [  # noqa: RUF022 - in groups
     "Cursor",
     "Key",
     "LinkHeader",
+    "LinkList",
     "NextUrl",
     "OData",
     "Offset",
@@ -78,6 +79,7 @@ if TYPE_CHECKING:
     from haulier.api.identity.oauth2 import ClientCredentials
     from haulier.api.identity.tls import Tls
     from haulier.api.paging.cursors import Cursor, Key, Seek
+    from haulier.api.paging.link_list import LinkList
     from haulier.api.paging.links import LinkHeader, NextUrl, OData
     from haulier.api.paging.paginator import PageAnswer, PageRequest, Paginator, Single
     from haulier.api.paging.positions import Offset, PageNumber
@@ -120,6 +122,7 @@ _HOMES = {
     "ItemError": "errors",
     "Key": "api.paging.cursors",
     "LinkHeader": "api.paging.links",
+    "LinkList": "api.paging.link_list",
     "Lookup": "sources.recipe",
     "NextUrl": "api.paging.links",
     "OData": "api.paging.links",

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from haulier.api.paging.cursors import Cursor, Key, Seek
+from haulier.api.paging.link_list import LinkList
 from haulier.api.paging.links import LinkHeader, NextUrl, OData
 from haulier.api.paging.paginator import Paginator, Single
 from haulier.api.paging.positions import Offset, PageNumber
@@ -69,6 +70,14 @@ PAGES: dict[str, Paginator] = {
     ),
     '{ single = "may be full" }': Single(may_be_full=True),
     '{ next_url_header = "X-Next" }': NextUrl(from_header="X-Next"),
+    '{ next_url = "next", link_origin = "own", link_base = "api" }': NextUrl(
+        "next", link_origin="own", link_base="api"
+    ),
+    '{ links = "links" }': LinkList("links"),
+    """{ links = "link", rel = "more", rel_at = "relation", url_at = "url", end_if = 'a="b"', link_base = "api" }""": (
+        LinkList("link", "more", "relation", "url", end_if='a="b"', link_base="api")
+    ),
+    '{ links = "links", body_at = "body", merge_at = "merge" }': LinkList("links", body_at="body", merge_at="merge"),
 }
 
 

@@ -46,9 +46,9 @@ _OWN: Final = {
     "Guard": "holds",
     "Key": "note_sign of put was_sent",
     "Offset": "is_counting at offset_of size_of",
-    "PageAnswer": "body sign_reports note_sign note_header_sign",
+    "PageAnswer": "body home sign_reports note_sign note_header_sign",
     "PageNumber": "is_counting number_of",
-    "PageRequest": "first_query missing_parameters pages_past_end",
+    "PageRequest": "first_query link_base link_origin missing_parameters pages_past_end",
     "Total": "binds demand of",
 }
 OWN: Final = frozenset(f"{name}.{word}".replace(".(", "(") for name, words in _OWN.items() for word in words.split())

@@ -19,6 +19,7 @@ import pytest
 
 from haulier.cli.main import main
 from tests.api.identity.certificates import Certificates, make_certificates
+from tests.docs.fake_links import LINKS
 from tests.docs.fake_others import OTHERS, SECRET
 from tests.docs.fake_paging import PAGING
 from tests.docs.fake_server import serving
@@ -26,7 +27,7 @@ from tests.docs.pages import ROOT, Block, blocks_of, links_of
 from tests.docs.test_blocks import PART, variables_of
 
 FOLDER = ROOT / "docs/apis"
-APIS = PAGING | OTHERS
+APIS = PAGING | OTHERS | LINKS
 DIVIDED = {"search", "blog", "library", "orders"}
 """Above the cap of their API; by the parent's records."""
 FAILING = {"erp"}

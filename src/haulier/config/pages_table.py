@@ -9,6 +9,8 @@ from typing import Any
 
 from haulier.api.paging.cursors import Cursor, Key, Seek
 from haulier.api.paging.declared_end import END_WORDS
+from haulier.api.paging.link_address import LINK_BASE_WORDS, LINK_ORIGIN_WORDS
+from haulier.api.paging.link_list import LinkList
 from haulier.api.paging.links import LinkHeader, NextUrl, OData
 from haulier.api.paging.paginator import Paginator, Single
 from haulier.api.paging.positions import Offset, PageNumber
@@ -189,7 +191,21 @@ NEXT_URL_HEADER = Field(
     'next_url_header = "X-Next-Url"',
     to="from_header",
 )
-_LINK_FIELDS = (END, MISSING, KEEP_QUERY)
+LINK_ORIGIN = Field(
+    "link_origin",
+    Choice(LINK_ORIGIN_WORDS),
+    "own: path and query of a link are asked for at the origin of the API's url, whatever host and scheme it names, as "
+    "behind a proxy that links know nothing of. Without it a link to another origin is refused.",
+    'link_origin = "own"',
+)
+LINK_BASE = Field(
+    "link_base",
+    Choice(LINK_BASE_WORDS),
+    "api: path and query of a link go behind the API's url, as where a proxy adds a prefix that links lack. Without "
+    "it a link is relative to the page that it stands on.",
+    'link_base = "api"',
+)
+_LINK_FIELDS = (END, MISSING, KEEP_QUERY, LINK_ORIGIN, LINK_BASE)
 NEXT_URL_PAGES = TableShape("Pages by the address of the next one.", NEXT_URL, MORE, DONE, *_LINK_FIELDS)
 NEXT_URL_HEADER_PAGES = TableShape(
     "Pages by the address of the next one, in a header.", NEXT_URL_HEADER, MORE, DONE, *_LINK_FIELDS
@@ -204,6 +220,38 @@ END_IF = Field(
     "end_if = 'results=\"false\"'",
 )
 LINK_PAGES = TableShape("Pages by the Link header.", LINK, END_IF, *_LINK_FIELDS)
+
+
+LINKS = Field("links", Text(), "The path of the list of links in the answer.", 'links = "links"', to="at")
+REL = Field("rel", Text(), "The relation of the next page.", 'rel = "next"')
+REL_AT = Field("rel_at", Text(), "The path of the relation in a link.", 'rel_at = "relation"')
+URL_AT = Field("url_at", Text(), "The path of the address in a link.", 'url_at = "url"')
+BODY_AT = Field(
+    "body_at", Text(), "The path in a link of the JSON body of the next request (STAC by POST).", 'body_at = "body"'
+)
+MERGE_AT = Field(
+    "merge_at",
+    Text(),
+    "The path in a link of a flag: where it is true, that body is put into the one that was sent.",
+    'merge_at = "merge"',
+)
+LINKS_END_IF = Field(
+    "end_if",
+    Text(),
+    "A value in the link which says that the page behind it is empty.",
+    "end_if = 'results=\"false\"'",
+)
+LINKS_PAGES = TableShape(
+    "Pages by a list of links, each with its relation.",
+    LINKS,
+    REL,
+    REL_AT,
+    URL_AT,
+    BODY_AT,
+    MERGE_AT,
+    LINKS_END_IF,
+    *_LINK_FIELDS,
+)
 
 
 ODATA = Field(
@@ -245,6 +293,7 @@ TABLES: dict[str, TableOf[Paginator]] = {
     "next_url": TableOf(NEXT_URL_PAGES, NextUrl),
     "next_url_header": TableOf(NEXT_URL_HEADER_PAGES, NextUrl),
     "link": TableOf(LINK_PAGES, LinkHeader),
+    "links": TableOf(LINKS_PAGES, LinkList),
     "single": TableOf(SINGLE_PAGES, Single),
     "odata": TableOf(ODATA_PAGES, OData),
 }

@@ -244,4 +244,6 @@ def _read_parent(table: TableReader) -> ParentRecipe | None:
 
 def _needs_body(pages: Paginator) -> bool:
     keys = (pages, *getattr(pages, "also", ()))
+    if getattr(pages, "body_at", ""):
+        return True
     return any(getattr(key, "body", "") or getattr(key, "place", "query") == "body" for key in keys)

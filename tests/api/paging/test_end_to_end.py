@@ -10,6 +10,7 @@ from haulier.api.client import ItemApi, Total
 from haulier.api.errors import Action, ApiError
 from haulier.api.http.transport import Request, Response
 from haulier.api.paging.cursors import Cursor, Seek
+from haulier.api.paging.link_list import LinkList
 from haulier.api.paging.links import LinkHeader, OData
 from haulier.api.paging.loop_guard import PaginationLoopError
 from haulier.api.paging.paginator import Paginator
@@ -83,6 +84,7 @@ async def test_stuck_cursor_of_the_sandbox() -> None:
         ({"link_quotes": "none"}, "/items_link", LinkHeader(), "."),
         ({"is_link_endless": True}, "/items_link", LinkHeader(end_if='results="false"'), "."),
         ({"is_filter_dropped": True}, "/items_link", LinkHeader(keep_query=True), "."),
+        ({"link_host": "http://inner:8080"}, "/items_links", LinkList("links", link_origin="own"), "items"),
         ({"odata_version": "4.01"}, "/odata/items", OData(), "value"),
         ({"odata_version": "3.0"}, "/odata/items", OData(page_size=50), "value"),
     ],

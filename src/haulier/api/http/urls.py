@@ -56,6 +56,10 @@ class LinkError(ValueError):
     """Why a link must not be followed, without the link."""
 
 
+class OtherOriginError(LinkError):
+    """It leads to another origin."""
+
+
 def origin(url: str) -> tuple[str, str, int]:
     """Scheme, host and port (RFC 6454), normalized.
 
@@ -148,6 +152,15 @@ def resolve(link: str, *, base: str, home: str) -> str:
     Raises `LinkError` outside the origin of ``home``, since the credentials go along. Tried by `//host`, backslashes, a
     user name, another scheme or port.
     """
+    url = absolute(link, base)
+    found, own = origin(url), origin(home)
+    if found != own:
+        raise OtherOriginError(f"it leads to {_describe(found)}, and this API is {_describe(own)}")
+    return _encode(url.partition("#")[0], _LINK_SAFE)
+
+
+def absolute(link: str, base: str) -> str:
+    """Make a link absolute, wherever it leads. Raises `LinkError` for what is no address."""
     if _FORBIDDEN.search(link):
         raise LinkError("it holds a backslash or a control character")
     link = link.strip(" ")
@@ -158,10 +171,7 @@ def resolve(link: str, *, base: str, home: str) -> str:
     if (parts.scheme or link.startswith("//")) and not parts.netloc:
         # Python takes what follows `https:///` for a path, browsers for a host.
         raise LinkError("it names no host")
-    found, own = origin(url), origin(home)
-    if found != own:
-        raise LinkError(f"it leads to {_describe(found)}, and this API is {_describe(own)}")
-    return _encode(url.partition("#")[0], _LINK_SAFE)
+    return url
 
 
 def quote_value(text: str) -> str:

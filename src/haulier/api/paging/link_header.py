@@ -8,6 +8,7 @@ from typing import Final
 from urllib.parse import unquote
 
 from haulier.api.errors import BodyError
+from haulier.errors import UsageError
 
 _TARGET: Final = re.compile(r"<([^>]*)>")
 # A value without quotes may not hold a space by the standard; servers write `rel=prev next` all the same.
@@ -46,6 +47,12 @@ def relations_of(parameters: Mapping[str, str]) -> set[str]:
     if text is None:
         text = unquote(parameters.get("rel*", "").rpartition("'")[2])
     return set(text.lower().split())
+
+
+def check_attribute(end_if: str) -> None:
+    name, is_set, value = end_if.partition("=")
+    if end_if and not (name.strip() and is_set and value.strip()):
+        raise UsageError(f"end_if is {end_if!r}; write an attribute and its value, such as 'results=\"false\"'.")
 
 
 def _element_from(header: str, position: int) -> int:

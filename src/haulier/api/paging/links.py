@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Final, Protocol
 from urllib.parse import urljoin
 
 from haulier.api.errors import PagingError
+from haulier.api.http.urls import LinkError
 from haulier.api.paging.declared_end import CHECKS_ONLY, End, Missing, check_ends, check_words, flag_of
 from haulier.api.paging.kept_query import keep_parameters
-from haulier.api.paging.link_header import links_of, relations_of
+from haulier.api.paging.link_address import LinkBase, LinkOrigin, address_of, check_link_words
+from haulier.api.paging.link_header import check_attribute, links_of, relations_of
 from haulier.api.paging.nested_lists import Nested, check_nested, check_uncut
 from haulier.api.paging.page_size import halve_size
 from haulier.api.paging.paginator import NO_TOKEN_VALUES, PageAnswer, PageRequest, text_of_raw
@@ -42,9 +44,15 @@ class NextUrl:
     """As `Cursor.missing`."""
     keep_query: bool = False
     """Send parameters of the first request that an address lacks."""
+    link_origin: LinkOrigin = ""
+    """ "own": path and query of an address are asked for at the API's own origin, whatever host it names. Else one of
+    another origin raises `ApiError`."""
+    link_base: LinkBase = ""
+    """ "api": path and query of an address go behind the API's url, as where a proxy adds a prefix."""
 
     def __post_init__(self) -> None:
         check_ends(self, self.missing)
+        check_link_words(self.link_origin, self.link_base)
         if bool(self.at) == bool(self.from_header):
             raise UsageError(
                 "The address of the next page is read from one place: a path of the body, or a header. Name one."
@@ -64,7 +72,7 @@ class NextUrl:
             self._note_sign(answer, is_there=link is not None or says_end is not None)
         if link is None or says_end:
             return None
-        return follow(request, link, answer, self.end, keep_query=self.keep_query)
+        return follow(self, request, link, answer)
 
     def _note_sign(self, answer: PageAnswer, *, is_there: bool) -> None:
         if self.from_header:
@@ -86,18 +94,19 @@ class LinkHeader:
     """As `Cursor.missing`."""
     keep_query: bool = False
     """As `NextUrl.keep_query`."""
+    link_origin: LinkOrigin = ""
+    """As `NextUrl.link_origin`."""
+    link_base: LinkBase = ""
+    """As `NextUrl.link_base`."""
 
     def __post_init__(self) -> None:
         check_words(self.end, self.missing)
+        check_link_words(self.link_origin, self.link_base)
         if "flag" in self.end:
             raise UsageError(
                 "The Link header has no flag. Name an attribute of the link: end_if = 'results=\"false\"'."
             )
-        name, is_set, value = self.end_if.partition("=")
-        if self.end_if and not (name.strip() and is_set and value.strip()):
-            raise UsageError(
-                f"end_if is {self.end_if!r}; write an attribute and its value, such as 'results=\"false\"'."
-            )
+        check_attribute(self.end_if)
 
     def first(self, request: PageRequest) -> PageRequest:
         return request
@@ -111,7 +120,7 @@ class LinkHeader:
                     answer.sign_reports.append(SignReport(self._sign))
                     if self._is_ended_by(parameters):
                         return None
-                    return follow(request, link, answer, self.end, keep_query=self.keep_query)
+                    return follow(self, request, link, answer)
                 relations |= dict.fromkeys(sorted(found))
         if not self.missing:
             instead = f"its relations are {', '.join(relations)}" if relations else "there is no Link header"
@@ -141,6 +150,10 @@ class OData:
     """As `Cursor.missing`."""
     keep_query: bool = False
     """As `NextUrl.keep_query`."""
+    link_origin: LinkOrigin = ""
+    """As `NextUrl.link_origin`."""
+    link_base: LinkBase = ""
+    """As `NextUrl.link_base`."""
     nested: Nested = field(default="", metadata=CHECKS_ONLY)
     """ "cut": lists inside records (`$expand`) may have next links, which are not followed. Without it they raise
     `PagingError`."""
@@ -148,6 +161,7 @@ class OData:
     def __post_init__(self) -> None:
         check_words(self.end, self.missing)
         check_nested(self.nested)
+        check_link_words(self.link_origin, self.link_base)
         if "flag" in self.end:
             raise UsageError('OData has no flag that says the end; leave "flag" out of `end`.')
         if self.page_size is not None and self.page_size < 1:
@@ -177,7 +191,7 @@ class OData:
         link = next(iter(links.values()))
         # A relative link is relative to the context, the service's metadata, not to the page (OData JSON 4.01, 4.5.1).
         context = "" if "://" in link[:8] else next(iter(_texts_at(answer, _CONTEXT_NAMES).values()), "")
-        following = follow(request, link, answer, self.end, base=_join(answer.url, context), keep_query=self.keep_query)
+        following = follow(self, request, link, answer, base=_join(answer.url, context))
         # The standard lets the preference change between pages; but Dataverse's links hold a page's number.
         return None if following is None else replace(following, smaller=None)
 
@@ -198,22 +212,39 @@ def _smaller(request: PageRequest) -> PageRequest | None:
     return None if half is None else request.with_header("Prefer", f"{others}{_PAGE_SIZE_PREFERENCE}{half}")
 
 
+class LinkRules(Protocol):
+    @property
+    def end(self) -> tuple[End, ...]: ...
+    @property
+    def keep_query(self) -> bool: ...
+    @property
+    def link_origin(self) -> LinkOrigin: ...
+    @property
+    def link_base(self) -> LinkBase: ...
+
+
 def follow(
-    request: PageRequest,
-    link: str,
-    answer: PageAnswer,
-    end: tuple[End, ...] = (),
-    *,
-    base: str = "",
-    keep_query: bool = False,
+    kind: LinkRules, request: PageRequest, link: str, answer: PageAnswer, *, base: str = ""
 ) -> PageRequest | None:
-    """Return None where ``end`` says that the link leads nowhere."""
-    if "empty page" in end and not answer.page.records:
+    """Return None where the kind's ``end`` says that the link leads nowhere."""
+    if "empty page" in kind.end and not answer.page.records:
         return None
     base = base or answer.url
-    if "repeated" in end and (link == request.url or _join(base, link) == answer.url):
+    if "repeated" in kind.end and (link == request.url or _target(kind, link, base, answer) == answer.url):
         return None
-    return keep_parameters(replace(request.with_url(link, base), has_token=True), request, base, keep_query=keep_query)
+    following = replace(
+        request.with_url(link, base), has_token=True, link_origin=kind.link_origin, link_base=kind.link_base
+    )
+    return keep_parameters(following, request, base, keep_query=kind.keep_query)
+
+
+def _target(kind: LinkRules, link: str, base: str, answer: PageAnswer) -> str:
+    if not kind.link_origin and not kind.link_base:
+        return _join(base, link)
+    try:
+        return address_of(link, base=base, home=answer.home, link_origin=kind.link_origin, link_base=kind.link_base)
+    except LinkError:
+        return ""
 
 
 def _join(base: str, link: str) -> str:

@@ -73,7 +73,9 @@ class ListReader:
         if request.pages_past_end and self._guard.knows(body.page):
             return ListPage(Page(()), None, None)  # Past its end the list begins again, at some APIs.
         received = self.received + max(0, len(body.page) - request.overlap)
-        answer = PageAnswer(body, response.url, response.headers, received, is_first=not self.has_begun)
+        answer = PageAnswer(
+            body, response.url, response.headers, received, is_first=not self.has_begun, home=self._api_url
+        )
         total, is_at_least = None, False
         if self.promise is not None and self._listing.total is not None:
             total = self.promise.said_by(answer)

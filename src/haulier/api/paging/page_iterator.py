@@ -11,7 +11,7 @@ from typing import Final
 from haulier.api.answers.judgement import ExpectedAnswer
 from haulier.api.errors import Action, ApiError, MovedError, PagingError
 from haulier.api.http.transport import Request
-from haulier.api.http.urls import LinkError
+from haulier.api.http.urls import LinkError, OtherOriginError
 from haulier.api.paging.capped_total import cap_error, is_cap_like
 from haulier.api.paging.count_check import Probe, check_of
 from haulier.api.paging.cursors import Seek
@@ -31,6 +31,11 @@ from haulier.api.requester import FirstPage, Requester
 
 REPORTED_EMPTY_PAGES: Final = 100
 """Empty pages in a row that a person is told of. Microsoft Graph sends some, a sparse search hundreds."""
+
+_OWN_ORIGIN_ADVICE: Final = (
+    ' If it stands behind a proxy, and builds its links with an inner host or with http, write link_origin = "own" in '
+    "`pages`: their path and query are then asked for at the API's own url."
+)
 
 logger = logging.getLogger("haulier.api")
 
@@ -305,9 +310,11 @@ class PageIterator:
         try:
             return wire_request(request, self._api_url)
         except LinkError as error:
+            may_be_inner = isinstance(error, OtherOriginError) and getattr(self._kind, "link_origin", None) == ""
             raise ApiError(
                 f"The API's link to page {self._guard.pages + 1} is not followed: {error}. Nothing was sent there, "
-                "since the credentials go with each request. If the API has moved, correct its url.",
+                "since the credentials go with each request. If the API has moved, correct its url."
+                f"{_OWN_ORIGIN_ADVICE if may_be_inner else ''}",
                 action=Action.POISON,
             ) from error
 

@@ -13,6 +13,7 @@ from multidict import CIMultiDictProxy
 from haulier.api.answers.judgement import Rule
 from haulier.api.errors import BodyError, PagingError
 from haulier.api.http.urls import Pairs
+from haulier.api.paging.link_address import LinkBase, LinkOrigin
 from haulier.api.paging.link_header import links_of, relations_of
 from haulier.api.records.next_sign import SignReport, asked_sizes, report_found, report_missing
 from haulier.api.records.page import Body, Page
@@ -50,6 +51,9 @@ class PageRequest:
     """Parameters of the first request, where ``url`` is a link."""
     missing_parameters: tuple[str, ...] = ()
     """Those that the link lacks, for a warning."""
+    link_origin: LinkOrigin = ""
+    link_base: LinkBase = ""
+    """How ``url`` is read, where it is a link."""
 
     def with_query(self, name: str, value: str) -> PageRequest:
         """Set a parameter, in its old place if it had one."""
@@ -105,6 +109,8 @@ class PageAnswer:
     counts_hidden: bool = False
     """``total`` counts rows that are hidden from us."""
     is_first: bool = False
+    home: str = ""
+    """The API's url."""
     sign_reports: list[SignReport] = field(default_factory=list)
     """For haulier's own kinds."""
 

@@ -6,14 +6,21 @@ import msgspec
 
 from haulier.api.errors import Action, ApiError
 from haulier.api.http.transport import Request
-from haulier.api.http.urls import resolve, with_query
+from haulier.api.http.urls import with_query
+from haulier.api.paging.link_address import address_of
 from haulier.api.paging.paginator import PageRequest
 from haulier.errors import UsageError
 
 
 def wire_request(request: PageRequest, home: str) -> Request:
     """Raises `LinkError` where the request leaves the origin of ``home``."""
-    url = resolve(request.url, base=request.base or home, home=home)
+    url = address_of(
+        request.url,
+        base=request.base or home,
+        home=home,
+        link_origin=request.link_origin,
+        link_base=request.link_base,
+    )
     body, headers = b"", request.headers
     if request.json is not None:
         try:

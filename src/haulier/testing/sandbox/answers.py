@@ -159,6 +159,10 @@ PATHS = (
         pages.by_next_url, '{ next_url = "links.next" }', varies=(b"host",),
     ),
     Path(
+        "/items_links", f"{_IDS}, cursor", '{"items":[...],"links":[{"rel":"next","href":"http://..."}],"total":n}',
+        pages.by_link_list, '{ links = "links" }', varies=(b"host",),
+    ),
+    Path(
         "/items_relative", f"{_IDS}; then locator alone",
         '{"records":[...],"done":false,"nextRecordsUrl":"/...","totalSize":n}', pages.by_relative_url,
         '{ next_url = "nextRecordsUrl", done = "done" }',

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import replace
 from urllib.parse import urlencode
@@ -75,7 +76,8 @@ def by_link(settings: SandboxSettings, question: Question, drift: Drift | None) 
     results = f'; results="{str(has_more).lower()}"' if settings.is_link_endless else ""
     dropped = ("from_id", "to_id") if settings.is_filter_dropped else ()
     links = [
-        f"<{_link(question, *dropped, page=target)}>; rel={quote}{rel}{quote}{results if rel == 'next' else ''}"
+        f"<{_link(settings, question, *dropped, page=target)}>; rel={quote}{rel}{quote}"
+        f"{results if rel == 'next' else ''}"
         for rel, target in targets.items()
     ]
     headers = [(b"X-Total-Count", b"%d" % listing.promised)]
@@ -89,8 +91,20 @@ def by_next_url(settings: SandboxSettings, question: Question, drift: Drift | No
     listing = make_listing(settings, drift, *id_span(settings, question))
     cursor = question.query.get("cursor")
     page, gave = _bound_page(listing, question, "next url", cursor)
-    link = b'"%s"' % _link(question, cursor=gave.decode()).encode() if gave else b"null"
+    link = b'"%s"' % _link(settings, question, cursor=gave.decode()).encode() if gave else b"null"
     after = b'],"links":{"next":%s},"total":%d}' % (link, listing.promised)
+    return page.answer(b'{"items":[', after, took=cursor, gave=gave)
+
+
+def by_link_list(settings: SandboxSettings, question: Question, drift: Drift | None) -> Answer:
+    """Page as STAC does: the body has a list of links, of which the last page has no next one."""
+    listing = make_listing(settings, drift, *id_span(settings, question))
+    cursor = question.query.get("cursor")
+    page, gave = _bound_page(listing, question, "link list", cursor)
+    links = [{"rel": "self", "href": _link(settings, question)}]
+    if gave:
+        links.append({"rel": "next", "href": _link(settings, question, cursor=gave.decode())})
+    after = b'],"links":%s,"total":%d}' % (json.dumps(links).encode(), listing.promised)
     return page.answer(b'{"items":[', after, took=cursor, gave=gave)
 
 
@@ -221,9 +235,9 @@ def _own_query(page: Page, *numbers: int) -> bytes:
     return write_token((page.following, listing.first, listing.last, *numbers), listing.settings.seed)
 
 
-def _link(question: Question, *dropped: str, **changes: object) -> str:
+def _link(settings: SandboxSettings, question: Question, *dropped: str, **changes: object) -> str:
     query = {name: value for name, value in question.query.items() if name not in ("api_key", *dropped)}
-    return f"{question.origin}{question.path}?{urlencode(query | changes)}"
+    return f"{settings.link_host or question.origin}{question.path}?{urlencode(query | changes)}"
 
 
 def _apply_filter(question: Question) -> Question:

@@ -120,6 +120,11 @@ class PagingSettings:
         False, 'The last page of /items_link has a next link too, with results="false"; the others have "true".'
     )
     is_filter_dropped: bool = setting(False, "The links of /items_link lack from_id and to_id.")
+    link_host: str = setting(
+        "",
+        "Scheme and host in the links of /items_link, /items_links and /items_next_url, such as http://inner:8080; "
+        "empty: as the client wrote them.",
+    )
     odata_version: ODataVersion = setting(
         "4.0",
         "The version of OData, which names the link of /odata/items: @odata.nextLink (4.0), @nextLink (4.01) or "
