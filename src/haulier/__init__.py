@@ -20,6 +20,7 @@ __all__ = [  # noqa: RUF022 - in groups
     # Credentials
     "ApiKey",
     "Auth",
+    "AwsSignature",
     "Basic",
     "Bearer",
     "ClientCredentials",
@@ -77,6 +78,7 @@ if TYPE_CHECKING:
     from haulier.api.http.urls import Encoded
     from haulier.api.identity.auth import ApiKey, Auth, Basic, Bearer, Secret, env
     from haulier.api.identity.oauth2 import ClientCredentials
+    from haulier.api.identity.sigv4 import AwsSignature
     from haulier.api.identity.tls import Tls
     from haulier.api.paging.cursors import Cursor, Key, Seek
     from haulier.api.paging.link_list import LinkList
@@ -105,6 +107,7 @@ _HOMES = {
     "ApiKey": "api.identity.auth",
     "App": "app.app",
     "Auth": "api.identity.auth",
+    "AwsSignature": "api.identity.sigv4",
     "Basic": "api.identity.auth",
     "Bearer": "api.identity.auth",
     "BodyError": "api.errors",

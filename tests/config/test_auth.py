@@ -8,6 +8,7 @@ import pytest
 
 from haulier.api.identity.auth import ApiKey, Auth, Basic, Bearer, Secret
 from haulier.api.identity.oauth2 import ClientCredentials
+from haulier.api.identity.sigv4 import AwsSignature
 from haulier.api.settings import Api
 from haulier.config.auth_table import AUTH_TABLES
 from haulier.config.source_file import load_source
@@ -27,6 +28,8 @@ AUTHS: dict[str, Auth] = {
     f'{{ {CLIENT}, scope = "read", in_body = true, parameters = {{ audience = "a" }} }}': ClientCredentials(
         "https://login.example.com/t", "i", "s", scope="read", in_body=True, parameters=(("audience", "a"),)
     ),
+    '{ aws = "es" }': AwsSignature("es"),
+    '{ aws = "aoss", region = "eu-west-1" }': AwsSignature("aoss", region="eu-west-1"),
 }
 
 

@@ -32,6 +32,7 @@ _OWN: Final = {
     "Tls": "context files",
     "ApiKey": "open",
     "Auth": "open",
+    "AwsSignature": "open",
     "Basic": "open",
     "Bearer": "open",
     "ClientCredentials": "open",

@@ -23,11 +23,13 @@ from tests.docs.fake_links import LINKS
 from tests.docs.fake_others import OTHERS, SECRET
 from tests.docs.fake_paging import PAGING
 from tests.docs.fake_server import serving
+from tests.docs.fake_signed import SIGNED
 from tests.docs.pages import ROOT, Block, blocks_of, links_of
 from tests.docs.test_blocks import PART, variables_of
+from tests.harness.aws import KEY_ID, only_these_credentials
 
 FOLDER = ROOT / "docs/apis"
-APIS = PAGING | OTHERS | LINKS
+APIS = PAGING | OTHERS | LINKS | SIGNED
 DIVIDED = {"search", "blog", "library", "orders"}
 """Above the cap of their API; by the parent's records."""
 FAILING = {"erp"}
@@ -126,6 +128,7 @@ def saved(block: Block, url: str, folder: Path, monkeypatch: pytest.MonkeyPatch)
     for name, value in variables_of(block.text).items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("WEATHER_PROXY", url)
+    only_these_credentials(folder, monkeypatch, AWS_ACCESS_KEY_ID=KEY_ID, AWS_SECRET_ACCESS_KEY=SECRET)
     # The proxy's API has a name of its own, which nobody but the proxy looks up.
     home = "http://api.example.com" if "proxy " in block.text else url
     text = re.sub(r'"https://[^"/]+', f'"{home}', block.text)

@@ -17,6 +17,7 @@ from haulier import (
     ApiKey,
     App,
     Auth,
+    AwsSignature,
     Basic,
     Bearer,
     BodyError,
@@ -83,6 +84,7 @@ assert_type(SECRET, Secret)
 PROXIED = Api("https://api.example.com", proxy=SECRET)
 RULES = (Rule(Action.PAUSE, status=403, text="rate limit"), Rule(Action.ABSENT, status=410))
 OAUTH = Api("https://api.example.com", auth=ClientCredentials("https://login.example.com", env("ID"), env("SECRET")))
+SIGNED = Api("https://search.example.com", auth=AwsSignature("es", region="eu-west-1"))
 
 app = App(
     "assets",

@@ -6,6 +6,7 @@ from typing import Any
 
 from haulier.api.identity.auth import ApiKey, Auth, Basic, Bearer
 from haulier.api.identity.oauth2 import ClientCredentials
+from haulier.api.identity.sigv4 import AwsSignature
 from haulier.api.identity.tls import Tls
 from haulier.config.environment import fill_variables
 from haulier.config.fields import Field, TableShape
@@ -44,6 +45,17 @@ PARAMETERS = Field(
 IN_BODY = Field("in_body", Flag(), "Whether ID and secret are sent as form fields.", "in_body = true")
 OAUTH_AUTH = TableShape("OAuth 2 client credentials.", TOKEN_URL, CLIENT_ID, CLIENT_SECRET, SCOPE, PARAMETERS, IN_BODY)
 
+AWS = Field(
+    "aws",
+    Text(),
+    "The service, as AWS names it in signatures: `es`, `aoss`, `execute-api`.",
+    'aws = "es"',
+    True,
+    to="service",
+)
+REGION = Field("region", Text(), "The region, if not as boto3 finds it.", 'region = "eu-west-1"')
+AWS_AUTH = TableShape("A signature of AWS (SigV4); needs the extra `aws`.", AWS, REGION)
+
 
 AUTH_TABLES: dict[str, TableOf[Auth]] = {
     "bearer": TableOf(BEARER_AUTH, Bearer),
@@ -51,12 +63,14 @@ AUTH_TABLES: dict[str, TableOf[Auth]] = {
     "query": TableOf(QUERY_AUTH, ApiKey),
     "user": TableOf(BASIC_AUTH, Basic),
     "token_url": TableOf(OAUTH_AUTH, ClientCredentials),
+    "aws": TableOf(AWS_AUTH, AwsSignature),
 }
 AUTH_KINDS = OneOfTables(
     "kind of credentials",
     AUTH_TABLES,
     "Write one of: { bearer = ... }, { header = ..., value = ... }, { query = ..., value = ... }, "
-    "{ user = ..., password = ... }, { token_url = ..., client_id = ..., client_secret = ... }.",
+    "{ user = ..., password = ... }, { token_url = ..., client_id = ..., client_secret = ... }, "
+    "{ aws = ..., region = ... }.",
 )
 
 
