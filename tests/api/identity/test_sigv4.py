@@ -232,7 +232,7 @@ def open_it(auth: AwsSignature) -> None:
         ("profile", "The settings for AWS cannot be read: The config profile (nobody) could not be found."),
         (
             "package",
-            "The package botocore is not installed. Install haulier with its extra 'aws': pip install 'haulier",
+            "The package botocore is not installed. In a checkout of haulier, type: pip install '.[aws]'",
         ),
     ],
 )

@@ -69,8 +69,7 @@ class AwsSignature:
         except ModuleNotFoundError as error:
             package = (error.name or "").partition(".")[0]
             raise UsageError(
-                f"The package {package} is not installed. Install haulier with its extra 'aws': "
-                "pip install 'haulier[aws]'."
+                f"The package {package} is not installed. In a checkout of haulier, type: pip install '.[aws]'."
             ) from None
         session = Session()
         try:
