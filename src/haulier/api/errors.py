@@ -87,6 +87,8 @@ class Shape(StrEnum):
     """There is null at `records`."""
     NOT_A_LIST = "not a list"
     """Something else than a list is at `records`."""
+    NOT_OF_SHAPE = "not of its shape"
+    """Something else than what `shape` says is at `records`."""
     NO_BODY = "no body"
     """The answer is empty."""
     PAGING = "paging"
@@ -121,7 +123,9 @@ _REMEDIES = {
     "of it is left out, declare an exact `total`: an answer whose total is 0 has no records.",
     Shape.NULL: f'{_RECORDS} empty = ["null"].',
     Shape.NO_BODY: f'{_RECORDS} empty = ["no body"].',
-    Shape.NOT_A_LIST: "Check `records` of the stream, which is the path of a list.",
+    Shape.NOT_A_LIST: "Check `records` of the stream, which is the path of a list; where it leads to one record, or to "
+    "an object of records by their IDs, write `shape`.",
+    Shape.NOT_OF_SHAPE: "Check `records` and `shape` of the stream.",
     Shape.OTHER: "Check `pages` and `total` of the stream.",
     Shape.HTML: "Check `url` and the path of the stream: this is a page for people.",
     Shape.NOT_JSON: "Check `url`, path and headers of the stream: only JSON is read.",

@@ -20,6 +20,7 @@ from haulier.api.paging.wire_request import wire_request
 from haulier.api.records.empty_forms import EmptyForms
 from haulier.api.records.page import Page, not_json_error, text_of
 from haulier.api.records.paths import ROOT, check_path, explain_missing, raw_at
+from haulier.api.records.record_finder import LIST, check_shape
 from haulier.api.requester import ApiParts, ItemPlace, Requester, Usage
 from haulier.errors import UsageError
 
@@ -109,15 +110,18 @@ class ItemApi:
         headers: Headers = (),
         max_pages: int = MAX_PAGES,
         empty: Iterable[str | int] = (),
+        shape: str = LIST,
     ) -> AsyncIterator[Page]:
         """Iterate over the pages of a list, as the bytes that the API sent. Empty pages are left out.
 
         ``records`` is the dotted path of the list in each body (``.``: the body itself). An iteration that ends without
         an error has read the whole list, and met an exact ``total``. ``empty`` names further forms of a page without
         records: "null", "absent", "false", "empty object" or "empty text" at the path, "no body", or a status such as
-        204 or 404. Undeclared forms are errors.
+        204 or 404. Undeclared forms are errors. A ``*`` in ``records`` is each member of a list or object
+        (``groups.*.items``). ``shape`` says what stands there in place of a list: "object", one record; "list or
+        object"; "values", an object of records by their keys.
         """
-        listing = Listing(pages, check_path(records), total, max_pages, EmptyForms.of(empty))
+        listing = Listing(pages, check_path(records), total, max_pages, EmptyForms.of(empty), check_shape(shape))
         scope, began_at = self._parts.scope, self._parts.clock.monotonic()
         walk = PageIterator(
             self._requester,

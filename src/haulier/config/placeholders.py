@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from haulier.api.records.record_finder import is_plain
 from haulier.config.place import Place
 from haulier.sources.division import divide
 from haulier.sources.recipe import IdsRecipe, ListLookup, Lookup, Pairs, StreamRecipe, ValuesRecipe
-from haulier.sources.templates import ANY_PARENT, PARENT, PlaceholderError, strings_of
+from haulier.sources.templates import ANY_PARENT, KEY, PARENT, PlaceholderError, strings_of
 from haulier.sources.templates import check_placeholders as check_text
 
 SNAPSHOT = "snapshot_time"
@@ -21,7 +22,10 @@ def check_placeholders(recipe: StreamRecipe, value: Any, place: Place) -> None:
     for asked, at in _once_a_run(recipe, place):
         # It is asked once for a run: there is no item whose values could be filled in.
         _check(_lookup_strings(asked, at), ())
-    added = [*_pair_strings(recipe.add, place.at("add"))]
+    added = [
+        (at, [text.replace(KEY, "") for text in texts]) for at, texts in _pair_strings(recipe.add, place.at("add"))
+    ]
+    _check_key(recipe, place.at("add"))
     if recipe.parent is not None:
         _check(added, (ANY_PARENT, SNAPSHOT))
         found = _check(_stream_strings(recipe, place), (ANY_PARENT, SNAPSHOT))
@@ -39,6 +43,16 @@ def check_placeholders(recipe: StreamRecipe, value: Any, place: Place) -> None:
             needed = ("start",) if getattr(division, "only_start", False) else placeholders
             found = _check_division(recipe, division.query, placeholders, place, place.at(mode).at(kind))
             _check_needed(needed, found, place.at(mode).at(kind))
+
+
+def _check_key(recipe: StreamRecipe, place: Place) -> None:
+    for name, text in recipe.add:
+        if KEY in text and is_plain(recipe.records, recipe.shape):
+            raise place.at(name).error(
+                "records of a list have no {key}.",
+                'Write shape = "values", where they stand in an object by their keys, or `*` in `records` for each '
+                "member of an object with lists.",
+            )
 
 
 def _check_division(

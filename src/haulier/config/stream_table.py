@@ -8,6 +8,7 @@ from typing import Any
 
 from haulier.api.paging.paginator import PageRequest, Paginator
 from haulier.api.paging.totals import Total
+from haulier.api.records.record_finder import RECORD_SHAPES
 from haulier.config.divisions import IDS_TABLE, NEW_IDS_TABLE, NEW_WINDOWS_TABLE, WINDOWS_TABLE
 from haulier.config.fields import Field, TableReader, TableShape
 from haulier.config.lookups import COUNT_TABLE, DIVIDE_TABLE, QUERY, TOTAL_TABLE, PathText
@@ -16,7 +17,7 @@ from haulier.config.place import Place, suggest
 from haulier.config.placeholders import check_placeholders
 from haulier.config.request_kinds import EmptyAnswers, FieldTexts, HeaderPairs, JsonBody, JsonPath, JsonPaths
 from haulier.config.rules_table import RULES
-from haulier.config.value_kinds import NamedValue, TableOf, Text, WholeNumber, errors_at
+from haulier.config.value_kinds import Choice, NamedValue, TableOf, Text, WholeNumber, errors_at
 from haulier.config.values_table import ONCE_TABLE, VALUES_TABLE
 from haulier.items.workitem import MAX_NAME_LENGTH
 from haulier.sources.recipe import Enumeration, ParentRecipe, StreamRecipe
@@ -55,9 +56,17 @@ HEADERS = Field(
 RECORDS = Field(
     "records",
     JsonPath(),
-    "The path of the records in an answer; `.` if the answer itself is the array.",
+    "The path of the records in an answer; `.` if the answer itself is the array. `*` is each member of a list or "
+    "object: `groups.*.items`.",
     'records = "items"',
     True,
+)
+SHAPE = Field(
+    "shape",
+    Choice(RECORD_SHAPES),
+    "What stands at `records`: a list; one record; a list, or a record where it would be a list of one; or an object "
+    "of records by their keys.",
+    'shape = "values"',
 )
 EMPTY = Field(
     "empty",
@@ -118,7 +127,7 @@ PRIORITY = Field(
     "priority = 10",
 )
 
-_REQUEST_FIELDS = (GET, POST, QUERY, JSON, HEADERS, RECORDS, EMPTY, PAGES)
+_REQUEST_FIELDS = (GET, POST, QUERY, JSON, HEADERS, RECORDS, SHAPE, EMPTY, PAGES)
 _RECORD_FIELDS = (EXPECT, RECORD_KEY, ADD, RULES, PRIORITY)
 _MODE_FIELDS = (FULL_FIELD, INCREMENTAL_FIELD)
 _PARENT_FIELDS = (PARENT, BATCH, ABSENT)

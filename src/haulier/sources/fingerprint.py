@@ -12,6 +12,7 @@ import msgspec
 
 from haulier.api.http.urls import Encoded
 from haulier.api.records.empty_forms import EMPTY_LIST_ONLY
+from haulier.api.records.record_finder import LIST
 from haulier.sources.recipe import StreamRecipe
 
 # What decides which records an item holds, and how. How many items there are, and what is asked beside, may change
@@ -33,6 +34,8 @@ def _shape(stream: StreamRecipe, mode: str, known: Mapping[str, StreamRecipe]) -
     shape = {name: canonical(getattr(stream, name)) for name in _STREAM}
     if stream.add:
         shape["add"] = canonical(stream.add)
+    if stream.shape != LIST:
+        shape["shape"] = stream.shape
     if stream.empty != EMPTY_LIST_ONLY:
         shape["empty"] = ["Empty", canonical(stream.empty)[1]]  # The name that its class had in older fingerprints.
     if stream.parent is not None:

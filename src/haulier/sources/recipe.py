@@ -14,6 +14,7 @@ from haulier.api.paging.paginator import Paginator
 from haulier.api.paging.totals import Total
 from haulier.api.records.empty_forms import EMPTY_LIST_ONLY, EmptyForms
 from haulier.api.records.paths import ROOT, check_path
+from haulier.api.records.record_finder import LIST
 from haulier.errors import UsageError
 from haulier.items.bounds import Bounds
 
@@ -138,6 +139,8 @@ class StreamRecipe:
     pages: Paginator
     full: Enumeration | None = None
     incremental: NewEnumeration | None = None
+    shape: str = LIST
+    """How records stand at their path."""
     method: str = "GET"
     query: Pairs = field(default=(), repr=False)
     json: Any = field(default=None, repr=False)

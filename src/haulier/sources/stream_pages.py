@@ -8,11 +8,13 @@ from typing import Any
 
 from msgspec import Raw
 
+from haulier.api.paging.paginator import text_of_raw
 from haulier.api.records.page import Page
 from haulier.sources.context import Context
 from haulier.sources.recipe import Pairs, StreamRecipe
 from haulier.sources.stream_rules import with_rules
 from haulier.sources.templates import (
+    KEY,
     PlaceholderValues,
     fill,
     fill_path,
@@ -74,6 +76,8 @@ def fetch_pages(
         json=asked.json,
         headers=asked.headers,
     )
+    if any(KEY in text for _, text in recipe.add):
+        return _with_keys(pages, recipe.add, values, exact)
     return _with_fields(pages, build_fields(recipe.add, values, exact)) if recipe.add else pages
 
 
@@ -92,6 +96,20 @@ async def _with_fields(pages: AsyncIterator[Page], fields: Mapping[str, Any]) ->
         del page
         yield with_fields
         del with_fields  # As in `haulier.sources.rest`.
+
+
+async def _with_keys(
+    pages: AsyncIterator[Page], add: Pairs, values: PlaceholderValues, exact: Mapping[str, Raw]
+) -> AsyncIterator[Page]:
+    def fields_of(key: bytes) -> dict[str, Any]:
+        raw = Raw(key)
+        return build_fields(add, {**values, "key": text_of_raw(raw, KEY)}, {**exact, "key": raw})
+
+    async for page in pages:
+        with_fields = page.with_keyed_fields(fields_of)
+        del page
+        yield with_fields
+        del with_fields
 
 
 def snapshot_text(snapshot_time: datetime) -> str:

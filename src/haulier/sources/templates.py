@@ -18,6 +18,8 @@ PlaceholderValues = Mapping[str, PlaceholderValue]
 
 PLACEHOLDERS = ("start", "end", "value", "snapshot_time")
 PARENT = "parent."
+KEY = "{key}"
+"""In `add` alone, the key under which a record stands in an object. Elsewhere it is plain text, as in GraphQL."""
 ANY_PARENT = "parent.FIELD"
 """Stands for any field of a parent's records where placeholders are allowed."""
 

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import msgspec
+
 from haulier.api.errors import Shape
 from haulier.api.http.transport import Response
+from haulier.api.records.empty_forms import failure_at_top
+from haulier.api.records.surrogates import hide
 
 _NEUTRAL_TYPES = {"", "text/plain", "application/octet-stream", "binary/octet-stream"}
 """Media types under which JSON is often sent."""
@@ -41,6 +45,22 @@ def find_body_problem(response: Response) -> BodyProblem | None:
     # A bare number or text is JSON too, where the label says so.
     label = f"labelled {media_type}" if media_type else "without a media type"
     return None if is_told else BodyProblem(f"a body {label} that is not JSON", shape=Shape.NOT_JSON)
+
+
+def find_failure(body: bytes) -> BodyProblem | None:
+    """Look for a failure that stands where records do. What is not JSON is told elsewhere."""
+    try:
+        key = failure_at_top(body)
+    except (msgspec.DecodeError, RecursionError):
+        hidden = hide(body)
+        return None if hidden is None or hidden.body == body else find_failure(hidden.body)
+    if key is None:
+        return None
+    return BodyProblem(
+        f"something at {key!r}, which looks like a failure in place of a record. Write a rule for it: "
+        f'{{ at = "{key}", action = "retry_later" }}; "absent" instead of "retry_later", if there is no such record; '
+        f'or "ok", if it is a field of the record'
+    )
 
 
 def _find_page_problem(body: bytes) -> BodyProblem:

@@ -11,7 +11,7 @@ from typing import assert_never
 
 import msgspec
 
-from haulier.api.answers.body_problem import BodyProblem, find_body_problem
+from haulier.api.answers.body_problem import BodyProblem, find_body_problem, find_failure
 from haulier.api.answers.declared_wait import DeclaredWait, find_wait
 from haulier.api.errors import CAPTIVE_PORTAL_STATUS, GATEWAY_STATUSES, UNSUPPORTED_STATUSES, Action, Fault, Shape
 from haulier.api.http.ratelimit_headers import is_exhausted, rate_limits
@@ -104,6 +104,8 @@ class ExpectedAnswer:
     empty: EmptyForms = EMPTY_LIST_ONLY
     """Answers without records that would otherwise be failures."""
     wants_json: bool = True
+    may_fail_as_record: bool = False
+    """Records are objects that stand where an error object would: one is no record, unless a rule says so."""
 
 
 EXPECTED_PAGE = ExpectedAnswer()
@@ -248,6 +250,8 @@ def _by_body(response: Response, expected: ExpectedAnswer) -> Judgement:
     if response.status in _NO_CONTENT:
         return Judgement(Action.RETRY_LATER, f"status {response.status}, which has no content", shape=Shape.NO_BODY)
     problem = find_body_problem(response) if expected.wants_json else None
+    if problem is None and expected.may_fail_as_record:
+        problem = find_failure(response.body)
     return _OK if problem is None else _by_problem(problem)
 
 

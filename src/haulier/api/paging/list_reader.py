@@ -17,6 +17,7 @@ from haulier.api.records.empty_forms import EMPTY_LIST_ONLY, EmptyForms
 from haulier.api.records.next_sign import SignReport
 from haulier.api.records.page import Body, Page, PageReader
 from haulier.api.records.paths import describe
+from haulier.api.records.record_finder import LIST
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,7 @@ class Listing:
     total: Total | None = None
     max_pages: int = MAX_PAGES
     empty: EmptyForms = EMPTY_LIST_ONLY
+    shape: str = LIST
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +55,7 @@ class ListReader:
         self._note = note
         total = listing.total
         total_at = total.at if total is not None and total.is_exact else ""
-        self._pages = PageReader(listing.records, listing.empty, total_at)
+        self._pages = PageReader(listing.records, listing.empty, total_at, listing.shape)
         self.promise = None if total is None else Promise(total, is_counting=is_counting(listing.paginator))
         self._capped = None if total is None else CappedTotal(total, listing.paginator)
         self.received = 0
@@ -106,6 +108,8 @@ class ListReader:
         )
 
     def read_end(self, response: Response, action: Action) -> ListPage | None:
+        if action is Action.ABSENT and self._listing.shape == "object":
+            return None  # The thing that was asked for: what came instead is no record.
         body = self._pages.read_end(response.body)
         if body is None or not body.page.records:
             return None

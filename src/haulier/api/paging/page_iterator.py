@@ -27,6 +27,7 @@ from haulier.api.paging.totals import Promise
 from haulier.api.paging.wire_request import wire_request
 from haulier.api.records.next_sign import SignReport
 from haulier.api.records.page import Page
+from haulier.api.records.record_finder import may_be_failure
 from haulier.api.requester import FirstPage, Requester
 
 REPORTED_EMPTY_PAGES: Final = 100
@@ -58,6 +59,7 @@ class PageIterator:
         self._note = note
         self._api_url = api_url
         self._listing = listing
+        self._may_fail_as_record = may_be_failure(listing.records, listing.shape)
         self._guard = LoopGuard(listing.max_pages)
         self._reader = ListReader(listing, api_url, self._guard, note)
         self._kind = kind_of(listing.paginator)
@@ -147,7 +149,9 @@ class PageIterator:
         answered = await self._requester.send(
             wire,
             lambda response: self._reader.read(request, response),
-            expected=ExpectedAnswer(has_page_token=request.has_token, empty=empty),
+            expected=ExpectedAnswer(
+                has_page_token=request.has_token, empty=empty, may_fail_as_record=self._may_fail_as_record
+            ),
             rules=request.end_rules,
             is_first_page=not self._reader.has_begun,
             read_end=self._reader.read_end,
@@ -282,7 +286,7 @@ class PageIterator:
                 "time, ask for less at a time; or, where the API leaves out rows that you may not see, "
                 'write advance = "limit" in place of `overlap`.'
             )
-        return replace(page, records=page.records[overlap:])
+        return replace(page, records=page.records[overlap:], keys=page.keys[overlap:])
 
     def _check_cap(self, request: PageRequest, total: int | None, *, is_at_least: bool) -> None:
         """Divide an item above the API's cap, above which nothing comes."""

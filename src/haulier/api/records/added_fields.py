@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -17,8 +17,8 @@ from haulier.errors import ItemError
 _SPACE: Final = b" \t\r\n"
 
 
-def add_fields(records: Sequence[Bytes], fields: Mapping[str, Any]) -> list[bytes]:
-    """A `msgspec.Raw` among the values goes in as it is.
+def add_fields(records: Sequence[Bytes], fields: Mapping[str, Any], *, first_place: int = 1) -> list[bytes]:
+    """``first_place`` of the records in their page is for messages. A `msgspec.Raw` among the values goes in as it is.
 
     Raises `ItemError` for values that JSON cannot hold, and `ApiError` for a record that is no object, or that has such
     a field itself: readers would not all take the same one.
@@ -29,16 +29,37 @@ def add_fields(records: Sequence[Bytes], fields: Mapping[str, Any]) -> list[byte
         opening = msgspec.json.encode(dict(fields))[:-1]
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
         raise ItemError(f"The fields {', '.join(fields)} cannot be written as JSON: {error}.") from error
-    return [*_prepend(records, opening, tuple(fields))]
+    return [*_prepend(records, opening, tuple(fields), first_place)]
 
 
-def _prepend(records: Sequence[Bytes], opening: bytes, names: tuple[str, ...]) -> Iterator[bytes]:
+def add_keyed_fields(
+    records: Sequence[Bytes], keys: Sequence[bytes | None], fields_of: Callable[[bytes], Mapping[str, Any]]
+) -> list[bytes]:
+    """As `add_fields`, with fields that ``fields_of`` makes of each record's key, the JSON text under which it stood.
+
+    Raises `ApiError` for a record without one.
+    """
+    added = []
+    for place, record in enumerate(records, 1):
+        key = keys[place - 1] if place <= len(keys) else None
+        if key is None:
+            raise ApiError(
+                f"Record {place:,} of a page stands in a list, so that it has no {{key}}. Leave {{key}} out of `add`: "
+                'it is the key of a record under shape = "values", or of the object that `*` in `records` goes through.',
+                action=Action.RETRY_LATER,
+                shape=Shape.RECORD,
+            )
+        added += add_fields([record], fields_of(key), first_place=place)
+    return added
+
+
+def _prepend(records: Sequence[Bytes], opening: bytes, names: tuple[str, ...], first_place: int) -> Iterator[bytes]:
     texts = [bytes(record) for record in records]
     page = b"".join(texts)
     signs = tuple({sign for name in names for sign in _signs(name)})
     is_doubtful = any(sign in page for sign in signs)
     joined = opening + b","
-    for place, text in enumerate(texts, 1):
+    for place, text in enumerate(texts, first_place):
         if not text.startswith(b"{"):
             text = text.lstrip(_SPACE)
             if not text.startswith(b"{"):

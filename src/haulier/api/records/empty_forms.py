@@ -88,15 +88,21 @@ EMPTY_LIST_ONLY: Final = EmptyForms()
 
 def failure_in(body: bytes | Raw) -> str | None:
     """Search an answer's top, and the objects there."""
+    if (key := failure_at_top(body)) is not None:
+        return key
     if first_byte(raw := msgspec.json.decode(body, type=Raw)) != b"{":
         return None
     top = msgspec.json.decode(raw, type=dict[str, Raw])
-    if (key := _failing(top)) is not None:
-        return key
     for name, value in top.items():
         if first_byte(value) == b"{" and (key := _failing(msgspec.json.decode(value, type=dict[str, Raw]))) is not None:
             return f"{name}.{key}"
     return None
+
+
+def failure_at_top(body: bytes | Raw) -> str | None:
+    if first_byte(raw := msgspec.json.decode(body, type=Raw)) != b"{":
+        return None
+    return _failing(msgspec.json.decode(raw, type=dict[str, Raw]))
 
 
 def _failing(members: dict[str, Raw]) -> str | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Raw
 
 from haulier.api.errors import BodyError, Shape
-from haulier.api.records.added_fields import add_fields
+from haulier.api.records.added_fields import add_fields, add_keyed_fields
 from haulier.api.records.empty_forms import EMPTY_LIST_ONLY, EmptyForms, failure_in
 from haulier.api.records.paths import (
     ROOT,
@@ -26,6 +26,7 @@ from haulier.api.records.paths import (
     readings,
 )
 from haulier.api.records.picker import picker
+from haulier.api.records.record_finder import LIST, RecordFinder, is_plain, path_before_each
 from haulier.api.records.slices import Bytes, Records
 from haulier.api.records.surrogates import Hidden, hide
 from haulier.errors import ItemError
@@ -51,6 +52,8 @@ class Page:
     """The bytes are ours, not the API's."""
     added: tuple[str, ...] = ()
     """Fields of ours in front of the API's bytes."""
+    keys: Sequence[bytes | None] = ()
+    """The JSON texts under which the records stood in an object, where they stood in one."""
 
     def __post_init__(self) -> None:
         if not isinstance(self.records, Records):
@@ -70,7 +73,13 @@ class Page:
         ``page.with_fields({"author_id": item.author})`` says whose they are. Raises `ApiError` for a record that is no
         object, or has such a field itself.
         """
-        return Page(add_fields(self.slices, fields), self.encoded, (*self.added, *fields))
+        return Page(add_fields(self.slices, fields), self.encoded, (*self.added, *fields), self.keys)
+
+    def with_keyed_fields(self, fields_of: Callable[[bytes], Mapping[str, Any]]) -> Page:
+        """As `with_fields`, with fields that are made of each record's key."""
+        texts = add_keyed_fields(self.slices, self.keys, fields_of)
+        names = tuple(fields_of(b'""')) if texts else ()
+        return Page(texts, self.encoded, (*self.added, *names), self.keys)
 
     @classmethod
     def of(cls, records: Iterable[dict[str, Any]]) -> Page:
@@ -85,32 +94,36 @@ class Page:
 class PageReader:
     """Learns which paths are asked for in a list: from the second page on, one pass finds them all."""
 
-    def __init__(self, records_path: str, empty: EmptyForms = EMPTY_LIST_ONLY, total_at: str = "") -> None:
+    def __init__(
+        self, records_path: str, empty: EmptyForms = EMPTY_LIST_ONLY, total_at: str = "", shape: str = LIST
+    ) -> None:
         """``total_at``: path of an exact total."""
         self._records_path = records_path
         self._empty = empty
         self._total_at = total_at
         self._asked: tuple[str, ...] = ()
+        self._finder = None if is_plain(records_path, shape) else RecordFinder(records_path, shape, empty, total_at)
 
     def read(self, body: bytes) -> Body:
         """Raises `BodyError` for a body that is not JSON in UTF-8, or has no list at the records' path, or two."""
         body = text_of(body)
         hidden: Hidden | None = None
         try:
-            elements, values = self._cut(body)
+            elements, values, keys = self._cut(body)
         except (msgspec.DecodeError, RecursionError) as error:
             hidden = hide(body)
             if hidden is None:
                 raise not_json_error(body, error) from error
             try:
-                elements, values = self._cut(hidden.body)
+                elements, values, keys = self._cut(hidden.body)
             except (msgspec.DecodeError, RecursionError) as other:
                 raise not_json_error(body, other) from other
         if hidden is not None:
-            page = Page(Records([hidden.restore(memoryview(element)) for element in elements or ()]))
+            keys = [None if key is None else hidden.restore(key) for key in keys]
+            page = Page(Records([hidden.restore(memoryview(element)) for element in elements or ()]), keys=keys)
             return Body(hidden.body, page, values, self, hidden, is_declared_empty=elements is None)
         # Slices hold on to their body and copy nothing. They are buffers with a length, which their stubs do not say.
-        page = Page(Records(cast("list[Bytes]", elements or [])))
+        page = Page(Records(cast("list[Bytes]", elements or [])), keys=keys)
         return Body(body, page, values, self, is_declared_empty=elements is None)
 
     def without_records(self) -> Body:
@@ -122,16 +135,25 @@ class PageReader:
         if body.lstrip()[:1] not in (b"{", b"["):
             return None
         try:
-            found = raw_at(body, self._records_path)
+            found = raw_at(body, path_before_each(self._records_path))
+            if self._finder is not None and failure_in(body) is not None:
+                return None
         except (msgspec.DecodeError, RecursionError) as error:
             raise not_json_error(body, error) from error
         return None if found is None or bytes(found) in NO_LIST_VALUES else self.read(body)
 
-    def _cut(self, body: bytes) -> tuple[list[Raw] | None, dict[str, Raw | None]]:
+    def _cut(self, body: bytes) -> tuple[list[Raw] | None, dict[str, Raw | None], Sequence[bytes | None]]:
+        """Also returns the records' keys, where they stand in an object."""
+        if self._finder is not None:
+            found = self._finder.find(body)
+            if found is None:
+                check_failure(body)
+                return None, {}, ()
+            return found.elements, {}, found.keys
         picked = picker(self._records_path, self._asked).pick(body)
         elements, values = picked if picked is not None else (self._elements(body), {})
         _check_unique(body, self._records_path, elements or [])
-        return elements, values
+        return elements, values, ()
 
     def _elements(self, body: bytes) -> list[Raw] | None:
         """None for a declared empty page."""

@@ -53,7 +53,7 @@ def find(tree: Any, path: str) -> Any:
     """Raises `LookupError` that says what is there instead."""
     node, parts = tree, parts_of(path)
     while parts:
-        if isinstance(node, dict) and (length := _longest(node, parts)):
+        if isinstance(node, dict) and (length := longest_key(node, parts)):
             node, parts = node[".".join(parts[:length])], parts[length:]
         elif isinstance(node, list) and parts[0].isdigit() and int(parts[0]) < len(node):
             node, parts = node[int(parts[0])], parts[1:]
@@ -83,7 +83,7 @@ def _raw_at(body: bytes | Raw, path: str) -> Raw | None:
         kind = first_byte(node)
         if kind == b"{":
             keys = msgspec.json.decode(node, type=dict[str, Raw])
-            length = _longest(keys, parts)
+            length = longest_key(keys, parts)
             if not length:
                 return None
             node, parts = keys[".".join(parts[:length])], parts[length:]
@@ -161,5 +161,5 @@ _SHALLOW: Final[dict[bytes, Any]] = {b"{": dict[str, Raw], b"[": list[Raw]}
 _KINDS: Final = {b'"': "text", b"n": "null", b"t": "true", b"f": "false"}
 
 
-def _longest(keys: dict[str, Any], parts: list[str]) -> int:
+def longest_key(keys: dict[str, Any], parts: list[str]) -> int:
     return next((length for length in range(len(parts), 0, -1) if ".".join(parts[:length]) in keys), 0)
