@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from haulier.config.stream_table import STREAM as STREAM_TABLE
 from tests.config.rig import STREAM, Mistake, check
 
 MISTAKES: dict[str, Mistake] = {
@@ -22,10 +23,7 @@ MISTAKES: dict[str, Mistake] = {
     "an unknown key": (
         "records =",
         "zzz =",
-        (
-            "streams.flights.zzz: unknown key. Available: get, post, query, json, headers, records, empty, "
-            "pages, total, divide, expect, key, add, rules, priority, parent, batch, absent, full, incremental."
-        ),
+        (f"streams.flights.zzz: unknown key. Available: {', '.join(field.name for field in STREAM_TABLE.fields)}."),
     ),
     "no source": (
         'source = "flights"',

@@ -19,6 +19,23 @@ MISTAKES: dict[str, Mistake] = {
         "rec",
         'streams.flights: `get` or `post` is missing. Write, for example: get = "/items"',
     ),
+    "a shape": (
+        RECORDS,
+        RECORDS + '\nshape = "value"',
+        (
+            'streams.flights.shape: expected "list", "object", "list or object" or "values", found "value". '
+            "Did you mean 'values'?"
+        ),
+    ),
+    "a key of records in a list": (
+        RECORDS,
+        RECORDS + '\nadd = { id = "{key}" }',
+        (
+            "streams.flights.add.id: records of a list have no {key}. "
+            'Write shape = "values", where they stand in an object by their keys, or `*` in `records` for each member '
+            "of an object with lists."
+        ),
+    ),
     "another origin": (
         GET,
         'get = "https://evil.example/flights.json"\nrec',

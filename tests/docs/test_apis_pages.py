@@ -23,13 +23,14 @@ from tests.docs.fake_links import LINKS
 from tests.docs.fake_others import OTHERS, SECRET
 from tests.docs.fake_paging import PAGING
 from tests.docs.fake_server import serving
+from tests.docs.fake_shapes import SHAPES
 from tests.docs.fake_signed import SIGNED
 from tests.docs.pages import ROOT, Block, blocks_of, links_of
 from tests.docs.test_blocks import PART, variables_of
 from tests.harness.aws import KEY_ID, only_these_credentials
 
 FOLDER = ROOT / "docs/apis"
-APIS = PAGING | OTHERS | LINKS | SIGNED
+APIS = PAGING | OTHERS | LINKS | SIGNED | SHAPES
 DIVIDED = {"search", "blog", "library", "orders"}
 """Above the cap of their API; by the parent's records."""
 FAILING = {"erp"}

@@ -284,6 +284,7 @@ CHANGES_OF_SHAPE: Mapping[str, StreamRecipe] = {
     "query": replace(ITEMS, query=(("limit", "50"),)),
     "path": replace(ITEMS, path="/items_offset"),
     "records": replace(ITEMS, records="rows"),
+    "shape": replace(ITEMS, shape="values"),
     "empty": replace(ITEMS, empty=EmptyForms.of(["null"])),
     "pages": replace(ITEMS, pages=Offset()),
     "method": replace(ITEMS, method="POST"),

@@ -70,6 +70,7 @@ def fetch_pages(
         asked.query,
         pages=with_rules(recipe.pages, recipe.rules, skips_absent=skips_absent),
         records=recipe.records,
+        shape=recipe.shape,
         empty=recipe.empty.declared,
         total=recipe.total,
         method=recipe.method,

@@ -234,7 +234,7 @@ async def test_groups_are_paged_and_an_overlap_keeps_its_keys() -> None:
         return Reply({"days": days})
 
     async with session_with(answer) as (api, _):
-        found = []
+        found: list[tuple[int, bytes | None]] = []
         pages = Seek("id", query="from", is_inclusive=True)
         async for page in api.pages("/", pages=pages, records="days.*"):
             found += zip([json.loads(record)["id"] for record in page.records], page.keys, strict=True)

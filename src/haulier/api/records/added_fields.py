@@ -45,7 +45,7 @@ def add_keyed_fields(
         if key is None:
             raise ApiError(
                 f"Record {place:,} of a page stands in a list, so that it has no {{key}}. Leave {{key}} out of `add`: "
-                'it is the key of a record under shape = "values", or of the object that `*` in `records` goes through.',
+                'it is the key of a record under shape = "values", or of the object that `*` in `records` is about.',
                 action=Action.RETRY_LATER,
                 shape=Shape.RECORD,
             )
