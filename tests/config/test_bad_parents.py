@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.config.rig import CREW, IDS, RECORDS, WINDOWS, Mistake, check
+from tests.config.rig import CREW, GET, IDS, RECORDS, WINDOWS, Mistake, check
+
+MEALS = CREW.replace('flights"', 'crew"').replace("s.crew", "s.meals")
 
 MISTAKES: dict[str, Mistake] = {
     "a misspelt parent": (
@@ -19,12 +21,51 @@ MISTAKES: dict[str, Mistake] = {
         IDS + CREW.replace('"flights"', '"crew"'),
         "streams.crew.parent: there is no other stream 'crew'. Available: flights.",
     ),
-    "a parent with a parent": (
+    "a parent of its parent": (
         IDS,
-        IDS + CREW + CREW.replace('flights"', 'crew"').replace("s.crew", "s.meals"),
+        CREW.replace('"flights"', '"meals"') + MEALS.replace("[streams.flights.full.ids]", "") + IDS,
         (
-            "streams.meals.parent: 'crew' has a parent itself, and a parent of a parent is not supported. Name "
-            "a stream that is divided by `full.ids`, `full.windows`, `full.values` or `full.once`."
+            "streams.crew.parent: the parents lead in a circle: crew of meals of crew. Name a stream above that is "
+            "divided by `full` itself."
+        ),
+    ),
+    "a stream above that is the parent": (
+        IDS,
+        IDS + CREW + MEALS.replace("parent.id", "parent.id}/{parents.crew.id"),
+        "streams.meals: {parents.crew.id} names the parent itself. Write {parent.id} for it.",
+    ),
+    "a stream above that is misspelt": (
+        IDS,
+        IDS + CREW + MEALS.replace("parent.id", "parent.id}/{parents.fligths.id"),
+        ("streams.meals: {parents.fligths.id}: no stream 'fligths' is above the parent. Did you mean 'flights'?"),
+    ),
+    "a stream above a parent that has none": (
+        IDS,
+        IDS + CREW.replace("parent.id", "parent.id}/{parents.planes.id"),
+        (
+            "streams.crew: {parents.planes.id}: no stream 'planes' is above the parent. Write {parent.FIELD} for a "
+            "field of the parent."
+        ),
+    ),
+    "a stream above without a field": (
+        IDS,
+        IDS + CREW.replace("parent.id", "parent.id}/{parents.flights"),
+        (
+            "streams.crew.get: {parents.flights} is not a placeholder. Write {parent.FIELD} for a field of the parent, "
+            "{parents.STREAM.FIELD} for one of a stream above it."
+        ),
+    ),
+    "a link without a parent": (
+        GET,
+        GET.replace("/flights.json", "{parent.url}"),
+        ("streams.flights.get: {parent.url} is not available here. Available: {start}, {end}, {snapshot_time}."),
+    ),
+    "a query behind a link": (
+        IDS,
+        IDS + CREW.replace("/flights/{parent.id}/crew.json", "{parent.url}?full=1"),
+        (
+            'streams.crew.get: "{parent.url}?full=***" is no path, and not the link of a record. Write the link alone, '
+            'or a path behind it: get = "{parent.url}" or "{parent.url}/comments"; parameters go into `query`.'
         ),
     ),
     "a parent without full": (

@@ -22,6 +22,7 @@ from tests.api.identity.certificates import Certificates, make_certificates
 from tests.docs.fake_links import LINKS
 from tests.docs.fake_others import OTHERS, SECRET
 from tests.docs.fake_paging import PAGING
+from tests.docs.fake_parents import PARENTS
 from tests.docs.fake_server import serving
 from tests.docs.fake_shapes import SHAPES
 from tests.docs.fake_signed import SIGNED
@@ -30,8 +31,8 @@ from tests.docs.test_blocks import PART, variables_of
 from tests.harness.aws import KEY_ID, only_these_credentials
 
 FOLDER = ROOT / "docs/apis"
-APIS = PAGING | OTHERS | LINKS | SIGNED | SHAPES
-DIVIDED = {"search", "blog", "library", "orders"}
+APIS = PAGING | OTHERS | LINKS | SIGNED | SHAPES | PARENTS
+DIVIDED = {"search", "blog", "library", "orders", *PARENTS}
 """Above the cap of their API; by the parent's records."""
 FAILING = {"erp"}
 """Their API answers with an error that is charged."""

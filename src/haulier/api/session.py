@@ -10,7 +10,7 @@ import msgspec
 from haulier.api.answers.judgement import EXPECTED_PAGE, ExpectedAnswer
 from haulier.api.errors import Action, BodyError
 from haulier.api.http.transport import Response
-from haulier.api.http.urls import LinkError, Pairs, Query, join, pairs_of
+from haulier.api.http.urls import Link, LinkError, Pairs, Query, join, pairs_of, resolve
 from haulier.api.paging.list_reader import Listing
 from haulier.api.paging.loop_guard import MAX_PAGES
 from haulier.api.paging.page_iterator import PageIterator
@@ -22,7 +22,7 @@ from haulier.api.records.page import Page, not_json_error, text_of
 from haulier.api.records.paths import ROOT, check_path, explain_missing, raw_at
 from haulier.api.records.record_finder import LIST, check_shape
 from haulier.api.requester import ApiParts, ItemPlace, Requester, Usage
-from haulier.errors import UsageError
+from haulier.errors import ItemError, UsageError
 
 Headers = Mapping[str, str] | Iterable[tuple[str, str]]
 
@@ -137,14 +137,31 @@ class ItemApi:
         self.assumption = self.assumption or what
 
     def _first(self, method: str, path: str, query: Query | None, json: Any, headers: Headers) -> PageRequest:
+        home = self._parts.settings.url
+        if isinstance(path, Link):
+            return PageRequest(_followed(path, home), pairs_of(query), method, _pairs(headers), json)
         try:
-            url, own = join(self._parts.settings.url, path)
+            url, own = join(home, path)
         except LinkError as error:
             raise UsageError(
                 f"{path!r} is not a path of this API: {error}. Give a path relative to its url."
             ) from error
-        pairs: Pairs = tuple(headers.items()) if isinstance(headers, Mapping) else tuple(headers)
-        return PageRequest(url, (*own, *pairs_of(query)), method, pairs, json)
+        return PageRequest(url, (*own, *pairs_of(query)), method, _pairs(headers), json)
+
+
+def _followed(link: Link, home: str) -> str:
+    """Relative links are so to the API's url, not to the answer that gave them, which may be of another process."""
+    try:
+        return resolve(link, base=f"{home.rstrip('/')}/", home=home)
+    except LinkError as error:
+        raise ItemError(
+            f"The link of a record is not followed: {error}. Nothing was sent there, since the credentials go with "
+            "each request."
+        ) from error
+
+
+def _pairs(headers: Headers) -> Pairs:
+    return tuple(headers.items()) if isinstance(headers, Mapping) else tuple(headers)
 
 
 async def _first_of(pages: AsyncIterator[Page], count: int) -> AsyncIterator[Page]:

@@ -24,21 +24,31 @@ from haulier.config.value_kinds import (
     unexpected,
 )
 from haulier.sources.recipe import Lookup
+from haulier.sources.record_links import is_link
 
 
 @dataclass(frozen=True)
 class PathText:
-    """A path below the API's url. It begins with a slash, and cannot lead to another origin."""
+    """A path below the API's url. It begins with a slash, or is the link of a parent's record, and cannot lead to
+    another origin."""
 
     def read(self, value: Any, place: Place, example: str) -> str:
         if not isinstance(value, str) or not value:
             raise unexpected(value, place, "a path", example)
         path = fill_variables(value, place)
+        if is_link(path):
+            return path
         parts = urlsplit(path)
         if parts.scheme or parts.netloc or path.startswith("//"):
             raise place.error(
                 f"{show(value)} leads to another origin, and credentials are sent to the API's own url only.",
                 f"Write a path below `api.url`, for example: {example}",
+            )
+        if path.startswith(("{parent.", "{parents.")):
+            raise place.error(
+                f"{show(value)} is no path, and not the link of a record.",
+                'Write the link alone, or a path behind it: get = "{parent.url}" or "{parent.url}/comments"; '
+                "parameters go into `query`.",
             )
         if not path.startswith("/"):
             raise place.error(
@@ -51,7 +61,7 @@ class PathText:
         return path
 
     def schema(self) -> dict[str, Any]:
-        return {"type": "string", "pattern": r"^(/|\$\{)"}
+        return {"type": "string", "pattern": r"^(/|\$\{|\{parents?\.)"}
 
 
 GET = Field(

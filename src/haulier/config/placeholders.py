@@ -9,7 +9,7 @@ from haulier.api.records.record_finder import is_plain
 from haulier.config.place import Place
 from haulier.sources.division import divide
 from haulier.sources.recipe import IdsRecipe, ListLookup, Lookup, Pairs, StreamRecipe, ValuesRecipe
-from haulier.sources.templates import ANY_PARENT, KEY, PARENT, PlaceholderError, strings_of
+from haulier.sources.templates import ANY_PARENT, ANY_PARENTS, KEY, PARENT, PlaceholderError, strings_of
 from haulier.sources.templates import check_placeholders as check_text
 
 SNAPSHOT = "snapshot_time"
@@ -27,8 +27,9 @@ def check_placeholders(recipe: StreamRecipe, value: Any, place: Place) -> None:
     ]
     _check_key(recipe, place.at("add"))
     if recipe.parent is not None:
-        _check(added, (ANY_PARENT, SNAPSHOT))
-        found = _check(_stream_strings(recipe, place), (ANY_PARENT, SNAPSHOT))
+        of_records = (ANY_PARENT, ANY_PARENTS, SNAPSHOT)
+        _check(added, of_records)
+        found = _check(_stream_strings(recipe, place), of_records)
         if not any(placeholder.startswith(PARENT) for placeholder in found):
             raise place.error(
                 "the request uses no field of the parent, so every parent would fetch the same records.",

@@ -14,7 +14,8 @@ from haulier.config.api_table import API_TABLE
 from haulier.config.environment import fill_variables, has_reference
 from haulier.config.fields import Field, TableShape
 from haulier.config.place import Place, SourceText, name_kind
-from haulier.config.stream_table import STREAM, check_new_names, check_parents, read_stream
+from haulier.config.stream_parents import check_new_names, check_parents
+from haulier.config.stream_table import STREAM, read_stream
 from haulier.config.toml_text import read_tables
 from haulier.config.value_kinds import ListOf, Text, unexpected
 from haulier.sources.recipe import StreamRecipe

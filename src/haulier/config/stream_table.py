@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -13,7 +12,7 @@ from haulier.config.divisions import IDS_TABLE, NEW_IDS_TABLE, NEW_WINDOWS_TABLE
 from haulier.config.fields import Field, TableReader, TableShape
 from haulier.config.lookups import COUNT_TABLE, DIVIDE_TABLE, QUERY, TOTAL_TABLE, PathText
 from haulier.config.pages_table import PagesKind
-from haulier.config.place import Place, suggest
+from haulier.config.place import Place
 from haulier.config.placeholders import check_placeholders
 from haulier.config.request_kinds import EmptyAnswers, FieldTexts, HeaderPairs, JsonBody, JsonPath, JsonPaths
 from haulier.config.rules_table import RULES
@@ -167,39 +166,6 @@ def read_stream(name: str, value: Any, place: Place) -> StreamRecipe:
         # What a kind needs of the request that it begins with, such as a limit.
         recipe.pages.first(PageRequest(recipe.path, recipe.query, json=recipe.json))
     return recipe
-
-
-def check_new_names(streams: Mapping[str, StreamRecipe], place: Place) -> None:
-    """`SourceFileError` where items of incremental runs would have the kind of another stream's items."""
-    for name, recipe in streams.items():
-        owner = recipe if recipe.parent is None else streams[recipe.parent.stream]
-        if owner.incremental is not None and (other := f"{name}_new") in streams:
-            raise place.at(other).error(
-                f"items of incremental runs of {name!r} have this name.", "Write another name for one of the two."
-            )
-
-
-def check_parents(streams: Mapping[str, StreamRecipe], place: Place) -> None:
-    """`SourceFileError` unless every parent is another stream of the file that has no parent itself."""
-    for name, recipe in streams.items():
-        if recipe.parent is None:
-            continue
-        parent, at = streams.get(recipe.parent.stream), place.at(name).at("parent")
-        if parent is None or parent is recipe:
-            others = [other for other in streams if other != name]
-            raise at.error(f"there is no other stream {recipe.parent.stream!r}.", suggest(recipe.parent.stream, others))
-        if parent.parent is not None:
-            raise at.error(
-                f"{parent.name!r} has a parent itself, and a parent of a parent is not supported.",
-                "Name a stream that is divided by `full.ids`, `full.windows`, `full.values` or `full.once`.",
-            )
-        if parent.incremental is not None:
-            check_new_name(name, place.at(name), f", as its parent {parent.name!r} has,")
-        if parent.full is None:
-            raise at.error(
-                f"{parent.name!r} does not say how a full run is divided into items.",
-                f"Write a table [streams.{parent.name}.full.ids], or another of its kind.",
-            )
 
 
 def check_new_name(name: str, place: Place, why: str = "") -> None:

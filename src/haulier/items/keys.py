@@ -40,8 +40,11 @@ def item_key(item: WorkItem) -> str:
 def key_of_canonical(item: WorkItem) -> str:
     """`item_key` for an item from `canonical`, unchecked."""
     words = [_Word(item.kind, True)]
-    for field in dataclasses.fields(item):  # type: ignore[arg-type]
-        words += _words(getattr(item, field.name))
+    if item.is_key_hashed:
+        words.append(_Word("", False))
+    else:
+        for field in dataclasses.fields(item):  # type: ignore[arg-type]
+            words += _words(getattr(item, field.name))
     exact = "-".join(word.text for word in words)
     seems_hashed = len(words) > 1 and _HASH.fullmatch(words[-1].text)
     if all(word.exact for word in words) and len(exact) <= MAX_KEY_LENGTH and not seems_hashed:

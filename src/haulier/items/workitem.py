@@ -31,6 +31,8 @@ class WorkItem:
     __slots__ = ()
     stream: ClassVar[str]
     kind: ClassVar[str]
+    is_key_hashed: ClassVar[bool] = False
+    """Its key shows no parameter: they may be links that hold a secret."""
 
     def __init_subclass__(cls, *, stream: str | None = None, kind: str | None = None, **others: Any) -> None:
         super().__init_subclass__(**others)

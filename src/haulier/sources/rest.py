@@ -10,6 +10,7 @@ from haulier.items.ranges import IdRange
 from haulier.items.spans import Span
 from haulier.items.windows import TimeWindow
 from haulier.items.workitem import WorkItem
+from haulier.sources.ancestry import Ancestry, line_of
 from haulier.sources.context import Context
 from haulier.sources.division import Division, divide, divide_new
 from haulier.sources.fingerprint import fingerprint
@@ -18,7 +19,7 @@ from haulier.sources.lookup import Expect, expect_by
 from haulier.sources.new_ids import NewIdsDivision
 from haulier.sources.new_windows import NewWindowsDivision
 from haulier.sources.parents import Parents
-from haulier.sources.recipe import ParentRecipe, StreamRecipe, WindowsRecipe
+from haulier.sources.recipe import StreamRecipe, WindowsRecipe
 from haulier.sources.stream_pages import fetch_pages
 
 CLOCKS_APART = timedelta(hours=1)
@@ -39,7 +40,7 @@ class RestSource:
         self._halves: dict[type[WorkItem], Callable[[WorkItem], tuple[WorkItem, ...]]] = {}
         for recipe in self._streams.values():
             if recipe.parent is not None:
-                self._add_child(recipe, recipe.parent)
+                self._add_child(recipe)
                 continue
             for mode, division in _divisions(recipe, recipe.name).items():
                 self._add(mode, division, _processor(recipe, division))
@@ -84,9 +85,8 @@ class RestSource:
         return [*division.due(finished)]
 
     def owner_of(self, stream: str) -> str:
-        """The stream whose tables say how this one is divided: its parent, or itself."""
-        parent = self._streams[stream].parent
-        return stream if parent is None else parent.stream
+        """The stream whose tables say how this one is divided: the one at the top of its parents, or itself."""
+        return line_of(self._streams[stream], self._streams)[0].name
 
     async def enumerate(self, mode: str, streams: Iterable[str], context: Context) -> AsyncIterator[WorkItem]:
         """Streams with a higher priority come first, others by name."""
@@ -107,17 +107,17 @@ class RestSource:
         """Canonical bytes of what shapes these streams' records in a run of ``mode``, and of nothing else."""
         return fingerprint(mode, [self._streams[stream] for stream in streams], self._streams)
 
-    def _add_child(self, recipe: StreamRecipe, rule: ParentRecipe) -> None:
-        parent = self._streams.get(rule.stream)
-        if parent is None or parent.full is None:
-            raise UsageError(
-                f"Stream {recipe.name!r} has the parent {rule.stream!r}, which does not say how a full run is divided."
-            )
-        work = Parents(recipe, rule, parent)
-        self.processors[work.batch] = work.pages
-        self._halves[work.batch] = work.halves
-        # The parent's list is divided again under the child's name: each stream of a run has items of its own.
-        for mode, division in _divisions(parent, recipe.name).items():
+    def _add_child(self, recipe: StreamRecipe) -> None:
+        line = line_of(recipe, self._streams)
+        if line[0].full is None:
+            child, top = line[1].name, line[0].name
+            raise UsageError(f"Stream {child!r} has the parent {top!r}, which does not say how a full run is divided.")
+        work = Parents(Ancestry(line))
+        for level, batches in enumerate(work.batches):
+            self.processors[batches.item] = work.processor(level)
+            self._halves[batches.item] = batches.halves
+        # The list at the top is divided again under the child's name: each stream of a run has items of its own.
+        for mode, division in _divisions(line[0], recipe.name).items():
             self._add(mode, division, work.splitting(division))
 
     def _add(self, mode: str, division: Division, processor: RestProcessor) -> None:

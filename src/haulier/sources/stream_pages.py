@@ -8,13 +8,16 @@ from typing import Any
 
 from msgspec import Raw
 
-from haulier.api.paging.paginator import text_of_raw
+from haulier.api.paging.paginator import Paginator, text_of_raw
 from haulier.api.records.page import Page
+from haulier.api.records.paths import first_byte
 from haulier.sources.context import Context
 from haulier.sources.recipe import Pairs, StreamRecipe
+from haulier.sources.record_links import PagesOfLink, fill_link, is_link
 from haulier.sources.stream_rules import with_rules
 from haulier.sources.templates import (
     KEY,
+    PlaceholderValue,
     PlaceholderValues,
     fill,
     fill_path,
@@ -35,12 +38,14 @@ class StreamRequest:
     headers: Pairs
 
 
-def build_request(recipe: StreamRecipe, query: Pairs, values: PlaceholderValues) -> StreamRequest:
+def build_request(
+    recipe: StreamRecipe, query: Pairs, values: PlaceholderValues, exact: Mapping[str, Raw]
+) -> StreamRequest:
     """Make the first page's request; the division's ``query`` comes after the stream's."""
     return StreamRequest(
-        path=fill_path(recipe.path, values),
+        path=fill_link(recipe.path, values) if is_link(recipe.path) else fill_path(recipe.path, values),
         query=tuple((name, fill_query(value, values)) for name, value in (*recipe.query, *query)),
-        json=_fill_tree(recipe.json, values),
+        json=_fill_tree(recipe.json, values, exact),
         headers=tuple((name, fill(value, values)) for name, value in recipe.headers),
     )
 
@@ -61,14 +66,15 @@ def fetch_pages(
 ) -> AsyncIterator[Page]:
     """With ``skips_absent``, a list that is not there has no pages.
 
-    ``exact`` has values as they are written in JSON, so that fields added to records keep the digits that came.
+    ``exact`` has values as they are written in JSON, so that bodies and fields added to records keep the digits that
+    came.
     """
     values = {**values, "snapshot_time": snapshot_text(context.snapshot_time)}
-    asked = build_request(recipe, query, values)
+    asked = build_request(recipe, query, values, exact)
     pages = context.api.pages(
         asked.path,
         asked.query,
-        pages=with_rules(recipe.pages, recipe.rules, skips_absent=skips_absent),
+        pages=with_rules(_paginator(recipe), recipe.rules, skips_absent=skips_absent),
         records=recipe.records,
         shape=recipe.shape,
         empty=recipe.empty.declared,
@@ -80,6 +86,10 @@ def fetch_pages(
     if any(KEY in text for _, text in recipe.add):
         return _with_keys(pages, recipe.add, values, exact)
     return _with_fields(pages, build_fields(recipe.add, values, exact)) if recipe.add else pages
+
+
+def _paginator(recipe: StreamRecipe) -> Paginator:
+    return PagesOfLink(recipe.pages) if is_link(recipe.path) else recipe.pages
 
 
 def build_fields(add: Pairs, values: PlaceholderValues, exact: Mapping[str, Raw]) -> dict[str, Any]:
@@ -118,11 +128,19 @@ def snapshot_text(snapshot_time: datetime) -> str:
     return f"{snapshot_time:%Y-%m-%dT%H:%M:%SZ}"
 
 
-def _fill_tree(tree: Any, values: PlaceholderValues) -> Any:
+def _fill_tree(tree: Any, values: PlaceholderValues, exact: Mapping[str, Raw]) -> Any:
     if isinstance(tree, str):
-        return fill_value(tree, values)
+        return _exact_value(tree, values, exact)
     if isinstance(tree, Mapping):
-        return {key: _fill_tree(value, values) for key, value in tree.items()}
+        return {key: _fill_tree(value, values, exact) for key, value in tree.items()}
     if isinstance(tree, list | tuple):
-        return [_fill_tree(value, values) for value in tree]
+        return [_fill_tree(value, values, exact) for value in tree]
     return tree
+
+
+def _exact_value(text: str, values: PlaceholderValues, exact: Mapping[str, Raw]) -> PlaceholderValue | Raw:
+    """A placeholder that is the whole text keeps its type, and a number its digits."""
+    alone = lone_placeholder(text)
+    if alone is not None and alone in exact and isinstance(values[alone], str) and first_byte(exact[alone]) != b'"':
+        return exact[alone]
+    return fill_value(text, values)

@@ -1,4 +1,5 @@
-"""Placeholders: `{start}`, `{end}`, `{value}`, `{snapshot_time}` and `{parent.FIELD}` become values of the item.
+"""Placeholders become values of the item: `{start}`, `{end}`, `{value}`, `{snapshot_time}`, `{parent.FIELD}`, and
+`{parents.STREAM.FIELD}` for streams above the parent.
 
 Other braces, as in JSON or OData, are plain text. A misspelt placeholder (`{strat}`) is refused: sent as it is, it
 would silently match nothing, or everything.
@@ -22,6 +23,9 @@ KEY = "{key}"
 """In `add` alone, the key under which a record stands in an object. Elsewhere it is plain text, as in GraphQL."""
 ANY_PARENT = "parent.FIELD"
 """Stands for any field of a parent's records where placeholders are allowed."""
+PARENTS = "parents."
+ANY_PARENTS = "parents.STREAM.FIELD"
+"""The same of a stream above the parent."""
 
 # Servers and clients remove these from a path before they read it.
 _NO_SEGMENTS = ("", ".", "..")
@@ -46,6 +50,8 @@ def find_placeholders(text: str) -> list[str]:
     for name in _BRACES.findall(text):
         if name in PLACEHOLDERS or (name.startswith(PARENT) and name != PARENT):
             found.append(name)
+        elif name.startswith(PARENTS):
+            found.append(_checked_ancestor(name))
         else:
             _refuse_near_miss(name)
     return found
@@ -55,7 +61,7 @@ def check_placeholders(text: str, allowed: Collection[str]) -> list[str]:
     """Raises `PlaceholderError` also for one that is not ``allowed``."""
     found = find_placeholders(text)
     for name in found:
-        if name not in allowed and not (ANY_PARENT in allowed and name.startswith(PARENT)):
+        if name not in allowed and not (ANY_PARENT in allowed and name.startswith((PARENT, PARENTS))):
             there = ", ".join(f"{{{each}}}" for each in allowed)
             raise PlaceholderError(
                 f"{{{name}}} is not available here.", f"Available: {there}." if there else "Write the value itself."
@@ -122,6 +128,16 @@ def _segment(value: PlaceholderValue) -> str:
 
 def _code(value: PlaceholderValue) -> str:
     return quote(as_text(value), safe="", errors="surrogatepass")
+
+
+def _checked_ancestor(name: str) -> str:
+    stream, _, field = name.removeprefix(PARENTS).partition(".")
+    if not stream or not field:
+        raise PlaceholderError(
+            f"{{{name}}} is not a placeholder.",
+            f"Write {{{PARENT}FIELD}} for a field of the parent, {{{ANY_PARENTS}}} for one of a stream above it.",
+        )
+    return name
 
 
 def _refuse_near_miss(name: str) -> None:

@@ -52,6 +52,13 @@ class Encoded(str):
         return super().__new__(cls, text)
 
 
+class Link(str):
+    """An address that an answer gave, in place of a path: whole, or relative to the API's url. Its query is sent byte
+    for byte: it may be signed."""
+
+    __slots__ = ()
+
+
 class LinkError(ValueError):
     """Why a link must not be followed, without the link."""
 

@@ -166,17 +166,20 @@ class _TryResult:
 
 
 async def _try_pages(source: LiveSource, mode: str, item: WorkItem, pages: int, printer: RequestPrinter) -> _TryResult:
-    """Work the first pages of an item; if it is divided, of its first child that has records."""
+    """Work the first pages of an item; if it is divided, of its first child that has records, however far down."""
     tried = await _pages_of(source, mode, item, pages, printer)
-    if tried.child is None:
-        return tried
-    say(f"The item is divided; its first child is {item_key(tried.child)}.")
-    found = _TryResult([], tried.child)
-    for part in islice(child_parts(source.app, tried.child), MAX_CHILDREN):
-        found = await _pages_of(source, mode, part, pages, printer)
-        if found.pages or found.child is not None:
-            break
-    return _TryResult(found.pages, tried.child)
+    what = "The item is divided; its"
+    while (child := tried.child) is not None and not tried.pages:
+        say(f"{what} first child is {item_key(child)}.")
+        found = _TryResult([])
+        for part in islice(child_parts(source.app, child), MAX_CHILDREN):
+            found = await _pages_of(source, mode, part, pages, printer)
+            if found.pages or found.child is not None:
+                break
+        if found.child is None:
+            return _TryResult(found.pages, child)
+        tried, what = found, "That one is divided too; its"
+    return tried
 
 
 async def _pages_of(source: LiveSource, mode: str, item: WorkItem, pages: int, printer: RequestPrinter) -> _TryResult:

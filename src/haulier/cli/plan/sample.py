@@ -80,8 +80,19 @@ class SampledItem:
     """Of an item that is divided: on that page. Its items have one or several of them each."""
     children: int = 0
     """Items into which that page divides it."""
-    child_pages: tuple[SampledPage, ...] = ()
+    child_items: tuple[SampledItem, ...] = ()
     """Of one parent each."""
+
+    @property
+    def pages(self) -> tuple[SampledPage, ...]:
+        return self.page, *(page for child in self.child_items for page in child.pages)
+
+    @property
+    def leaf_pages(self) -> tuple[SampledPage, ...]:
+        """Those whose records are the stream's."""
+        if not self.children:
+            return (self.page,)
+        return tuple(page for child in self.child_items for page in child.leaf_pages)
 
 
 async def sample_item(source: LiveSource, mode: str, moment: datetime, planned: PlannedItem) -> SampledItem:
@@ -90,10 +101,21 @@ async def sample_item(source: LiveSource, mode: str, moment: datetime, planned: 
     page, children, halvings = await _answered(source, mode, moment, item)
     if not children:
         return SampledItem(page, ids, halvings)
+    parents, found = await _parts(source, mode, moment, children, SAMPLED_PARENTS)
+    return SampledItem(page, ids, halvings, parents, len(children), found)
+
+
+async def _parts(
+    source: LiveSource, mode: str, moment: datetime, children: list[WorkItem], most: int
+) -> tuple[int, tuple[SampledItem, ...]]:
+    """How many parents there are, and a page each of some of them; further down of fewer."""
     parents = [part for child in children for part in child_parts(source.app, child)]
-    chosen = parents[:: max(1, len(parents) // SAMPLED_PARENTS)][:SAMPLED_PARENTS]
-    found = [(await _sample(source, context_of(source, mode, moment), part))[0] for part in chosen]
-    return SampledItem(page, ids, halvings, len(parents), len(children), tuple(found))
+    found = []
+    for part in parents[:: max(1, len(parents) // most)][:most]:
+        page, below = await _sample(source, context_of(source, mode, moment), part)
+        count, items = await _parts(source, mode, moment, below, max(1, most // 2)) if below else (0, ())
+        found.append(SampledItem(page, parents=count, children=len(below), child_items=items))
+    return len(parents), tuple(found)
 
 
 async def _answered(

@@ -130,7 +130,7 @@ def _by_page(
         records = _of_ids(records, ids, pages)
     if count > len(sampled) and not is_divided and not any(item.halvings for item in sampled):
         requests = _bounded(requests, count, pages, promised, ids)
-    leaf_pages = [page for item in sampled for page in (item.child_pages if item.children else (item.page,))]
+    leaf_pages = [page for item in sampled for page in item.leaf_pages]
     return StreamEstimate(
         stream=planned.stream,
         planned=count,
@@ -139,7 +139,7 @@ def _by_page(
         records=records,
         read_bytes=_read_bytes(requests, records, leaf_pages),
         stored_bytes=_stored_bytes(items, records, leaf_pages),
-        request_seconds=_seconds([page for item in sampled for page in (item.page, *item.child_pages)]),
+        request_seconds=_seconds([page for item in sampled for page in item.pages]),
         by=_words(sampled, count),
         problem=problem,
     )
@@ -162,7 +162,7 @@ def _by_run(
     each = 1.0 if size is None else size
     share = planned.items / before * each
     """Of what that run took."""
-    leaf_pages = [page for item in sampled for page in (item.child_pages if item.children else (item.page,))]
+    leaf_pages = [page for item in sampled for page in item.leaf_pages]
     records = sum(one.records for one in figures) * share
     requests = sum(one.requests for one in figures) * share
     is_alike = size is not None and 1 / MOST_GROWTH <= size <= MOST_GROWTH
@@ -209,13 +209,16 @@ def _by_run(
 
 def _items(item: SampledItem) -> Uncertain:
     found = _parents(item) * (item.children / item.parents) if item.children else leaves(item.page)
+    if below := [child.children for child in item.child_items if child.children]:
+        # What a batch of parents is divided into is known of single parents only.
+        found = Uncertain(low=0, likely=found.likely * sum(below) / len(below), high=None)
     return _of_parts(item, found, 0)
 
 
 def _requests(item: SampledItem) -> Uncertain:
     found = list_requests(item.page)
     if item.children:
-        each = _mean([list_requests(page) for page in item.child_pages])
+        each = _mean([_requests(child) for child in item.child_items])
         found += _parents(item) * Uncertain(low=1, likely=each.likely, high=None)
     return _of_parts(item, found, 1)
 
@@ -223,7 +226,7 @@ def _requests(item: SampledItem) -> Uncertain:
 def _records(item: SampledItem) -> Uncertain:
     found = list_records(item.page)
     if item.children:
-        each = _mean([list_records(page) for page in item.child_pages])
+        each = _mean([_records(child) for child in item.child_items])
         found = _parents(item) * Uncertain(low=0, likely=each.likely, high=None)
     return _of_parts(item, found, 0)
 
