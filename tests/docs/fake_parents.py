@@ -10,7 +10,7 @@ from tests.docs.fake_server import Asked, Reply
 
 
 class Tracker(FakeApi):
-    """The n-th of its organizations has n repositories, these have issues, and these comments that name nothing above."""
+    """The n-th organization has n repositories, these have issues, and these comments that name nothing above."""
 
     def __init__(self) -> None:
         self._orgs = [{"login": f"org-{n}"} for n in range(1, 8)]

@@ -37,16 +37,19 @@ def context_of(source: LiveSource, mode: str) -> Context:
 
 
 async def first_page(source: LiveSource, item: WorkItem, context: Context) -> PageFound:
-    """Of a divided item, that of its first part with records. Raises `UsageError` where the processor fails."""
+    """Of a divided item, that of its first part with records, however far down. Raises `UsageError` where the processor
+    fails."""
     found = await _page(source, item, context)
-    if found.child is None:
-        return found
-    child = found.child
-    for part in islice(child_parts(source.app, child), MAX_CHILDREN):
-        page = await _page(source, part, context_of(source, context.run.mode))
-        if page.records:
-            return dataclasses.replace(page, child=part)
-    return PageFound((), child)
+    while (child := found.child) is not None:
+        for part in islice(child_parts(source.app, child), MAX_CHILDREN):
+            found = await _page(source, part, context_of(source, context.run.mode))
+            if found.records:
+                return dataclasses.replace(found, child=part)
+            if found.child is not None:
+                break
+        else:
+            return PageFound((), child)
+    return found
 
 
 async def _page(source: LiveSource, item: WorkItem, context: Context) -> PageFound:
