@@ -25,6 +25,7 @@ SHORT = (
     ("divide.py", "--records", "20000"),
     ("telemetry.py", "--items", "1000", "--rounds", "2"),
     ("polite.py", "--only", "knee", "--workers", "1"),
+    ("parallel_pages.py", "--rounds", "1"),
 )
 LONG = (
     ("end_to_end.py", "--rounds", "5"),
@@ -40,6 +41,7 @@ LONG = (
     ("divide.py",),
     ("telemetry.py",),
     ("polite.py",),
+    ("parallel_pages.py",),
     ("flaky.py", "--pages", "1000"),
     ("outage.py",),
 )

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.config.rig import GET, RECORDS, Mistake, check
+from tests.config.rig import GET, PAGES, RECORDS, Mistake, check
 
 MISTAKES: dict[str, Mistake] = {
     "get and post": (
@@ -71,6 +71,22 @@ MISTAKES: dict[str, Mistake] = {
         (
             "streams.flights.divide: `divide` needs `total`, the number of records of an item. Write, for "
             'example: total = { at = "total", is = "exact" }'
+        ),
+    ),
+    "pages side by side without a count": (
+        PAGES,
+        'pages = { page = "p", parallel = true }\ntotal = { at = "n", is = "estimate" }',
+        (
+            "streams.flights.pages: `parallel` needs an exact total, which tells how many pages there are, and shows "
+            'that the list moved. Write total = { at = "total", is = "exact" } in the stream, or leave `parallel` out.'
+        ),
+    ),
+    "pages side by side of a list that moves": (
+        PAGES,
+        'pages = { offset = "o", parallel = true }\ntotal = { at = "n", is = "exact", may_move = true }',
+        (
+            "streams.flights.pages: `parallel` and `may_move` cannot be used together: pages that are read side by "
+            "side pass over rows of a list that moves. Keep one of them."
         ),
     ),
     "no cap at all": (

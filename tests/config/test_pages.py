@@ -51,6 +51,8 @@ PAGES: dict[str, Paginator] = {
     '{ offset = "from", limit = 50, advance = "limit", empty_pages = 3 }': Offset(
         50, "from", advance="limit", empty_pages=3
     ),
+    '{ offset = "from", limit = 50, parallel = true }': Offset(50, "from", is_parallel=True),
+    '{ page = "page", parallel = true }': PageNumber(is_parallel=True),
     '{ page = "page", empty_pages = 1 }': PageNumber(empty_pages=1),
     '{ page = "page", size = 100, pages_header = "X-WP-TotalPages", end_status = 400, end_text = "invalid_page" }': (
         PageNumber(size=100, pages_header="X-WP-TotalPages", end_status=400, end_text="invalid_page")
@@ -85,7 +87,8 @@ PAGES: dict[str, Paginator] = {
 def test_every_kind_of_pages_can_be_written(written: str, tmp_path: Path) -> None:
     """Each kind of paging has one way to be written, with all of its settings."""
     file = tmp_path / "s.toml"
-    file.write_text(f"{SOURCE}pages = {written}\n")
+    total = 'total = { at = "n", is = "exact" }\n' if "parallel" in written else ""
+    file.write_text(f"{SOURCE}pages = {written}\n{total}")
     assert load_source(file, {}).streams[0].pages == PAGES[written]
 
 

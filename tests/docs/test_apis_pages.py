@@ -19,6 +19,7 @@ import pytest
 
 from haulier.cli.main import main
 from tests.api.identity.certificates import Certificates, make_certificates
+from tests.docs.fake_asking import ASKING
 from tests.docs.fake_links import LINKS
 from tests.docs.fake_others import OTHERS, SECRET
 from tests.docs.fake_paging import PAGING
@@ -31,7 +32,7 @@ from tests.docs.test_blocks import PART, variables_of
 from tests.harness.aws import KEY_ID, only_these_credentials
 
 FOLDER = ROOT / "docs/apis"
-APIS = PAGING | OTHERS | LINKS | SIGNED | SHAPES | PARENTS
+APIS = PAGING | OTHERS | LINKS | SIGNED | SHAPES | PARENTS | ASKING
 DIVIDED = {"search", "blog", "library", "orders", *PARENTS}
 """Above the cap of their API; by the parent's records."""
 FAILING = {"erp"}

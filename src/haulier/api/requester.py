@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import random
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Final, Generic, TypeGuard, TypeVar
+from typing import Any, Final, Generic, TypeGuard, TypeVar
 
 from haulier.api.answers.body_problem import BodyProblem
 from haulier.api.answers.cause_word import cause_word
@@ -16,10 +17,12 @@ from haulier.api.errors import Action, ApiError, BodyError, Fault, is_stumble
 from haulier.api.http.redactor import Redactor
 from haulier.api.http.retry_after import DAY_SECONDS
 from haulier.api.http.transport import Request, Response, Trail, Transport, TransportError
+from haulier.api.limits.ahead_room import AheadRoom
 from haulier.api.limits.patience import Patience
 from haulier.api.limits.retry_budget import RetryBudget
 from haulier.api.records.next_sign import SignTotals, StreamSigns
 from haulier.api.scope.current_run import current_run
+from haulier.api.scope.gate import Ahead
 from haulier.api.scope.scope import Scope
 from haulier.api.settings import Api
 from haulier.clock import Clock, wall_seconds
@@ -93,6 +96,7 @@ class ApiParts:
     rules: tuple[Rule, ...] = ()
     findings: ClientFindings = field(default_factory=ClientFindings)
     budget: RetryBudget = field(default_factory=RetryBudget)
+    ahead_room: AheadRoom = field(default_factory=AheadRoom)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,8 +151,31 @@ class Requester:
         self._is_suspect = is_suspect
         self._wait_at = parts.settings.wait_at
         self.usage = Usage()
-        self.is_waiting = False
-        """The item waits for its turn; its deadline stands still meanwhile."""
+        self._sends = self._waits = 0
+        self.ahead: set[asyncio.Task[Any]] = set()
+        """Requests of this item that are made before their turn (`haulier.api.paging.pages_ahead`)."""
+
+    @property
+    def is_waiting(self) -> bool:
+        """The item waits for its turn, with all of its requests; its deadline stands still meanwhile."""
+        return 0 < self._waits == self._sends
+
+    @property
+    def ahead_room(self) -> AheadRoom:
+        return self._parts.ahead_room
+
+    @property
+    def share(self) -> int:
+        """Requests that this process may have in flight now."""
+        return self._parts.scope.share
+
+    async def end_ahead(self) -> None:
+        """Cancel them, and wait until their places are free."""
+        tasks = list(self.ahead)
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
 
     def note_first_page(self, page: FirstPage) -> None:
         if page.records and self._parts.findings.first_page is None:
@@ -164,6 +191,7 @@ class Requester:
         is_first_page: bool = True,
         read_end: Callable[[Response, Action], T | None] | None = None,
         read_anew: Callable[[Response], object] | None = None,
+        ahead: Ahead | None = None,
     ) -> Answered[T]:
         """Send until ``read`` can read an answer. Raises `ApiError` with an action about the item.
 
@@ -171,6 +199,23 @@ class Requester:
         source. ``rules`` precede the source's. ``read_end`` reads the body of a good status that a rule calls END or
         ABSENT. ``read_anew`` reads a later answer to the same request, where ``read`` remembers what it read.
         """
+        self._sends += 1
+        try:
+            return await self._send(request, read, expected, rules, is_first_page, read_end, read_anew, ahead)
+        finally:
+            self._sends -= 1
+
+    async def _send(
+        self,
+        request: Request,
+        read: Callable[[Response], T],
+        expected: ExpectedAnswer,
+        rules: Sequence[Rule],
+        is_first_page: bool,
+        read_end: Callable[[Response, Action], T | None] | None,
+        read_anew: Callable[[Response], object] | None,
+        ahead: Ahead | None,
+    ) -> Answered[T]:
         parts = self._parts
         rules = (*rules, *parts.rules)
 
@@ -191,7 +236,7 @@ class Requester:
         run_id = self._place.run_id or current_run() or parts.scope.failures.run_id
         trail, wanted_at = Trail(run_id, self._place.stream), parts.clock.monotonic()
         while True:
-            outcome = await self._send_once(request, silences, trail, wanted_at, is_first_page=is_first_page)
+            outcome = await self._send_once(request, silences, trail, wanted_at, ahead, is_first_page=is_first_page)
             wanted_at = parts.clock.monotonic()
             judgement = judge_outcome(outcome)
             if isinstance(outcome, Response):
@@ -269,12 +314,19 @@ class Requester:
                 repeats += 1
 
     async def _send_once(
-        self, request: Request, silences: int, trail: Trail, wanted_at: float, *, is_first_page: bool
+        self,
+        request: Request,
+        silences: int,
+        trail: Trail,
+        wanted_at: float,
+        ahead: Ahead | None,
+        *,
+        is_first_page: bool,
     ) -> Response | TransportError:
         """Wait no longer for the first byte than such answers usually take."""
         wait = self._parts.patience.wait(self._place.stream, silences, is_first_page=is_first_page)
         counted = request.replace(wait=wait, before_follow_up=self._before_follow_up, trail=trail)
-        async with self._parts.scope.slot(self._wait):
+        async with self._parts.scope.slot(self._wait, ahead):
             self.usage.requests += 1
             self.usage.last_request = request
             sent_at = self._parts.clock.monotonic()
@@ -310,14 +362,14 @@ class Requester:
         return min(MAX_SUSPECT_RETRIES, judgement.retries) if is_known else judgement.retries
 
     async def _wait_alone(self, seconds: float) -> None:
-        self.is_waiting = True
+        self._wait(True)
         try:
             await self._parts.clock.sleep(seconds)
         finally:
-            self.is_waiting = False
+            self._wait(False)
 
     def _wait(self, is_waiting: bool) -> None:
-        self.is_waiting = is_waiting
+        self._waits += 1 if is_waiting else -1
 
     def _jitter(self, repeats: int) -> float:
         return self._parts.rng.uniform(0.0, min(BACKOFF_CAP_SECONDS, BACKOFF_BASE_SECONDS * 2.0**repeats))

@@ -14,6 +14,7 @@ from haulier.api.http.urls import Link, LinkError, Pairs, Query, join, pairs_of,
 from haulier.api.paging.list_reader import Listing
 from haulier.api.paging.loop_guard import MAX_PAGES
 from haulier.api.paging.page_iterator import PageIterator
+from haulier.api.paging.pages_ahead import check_parallel, is_parallel
 from haulier.api.paging.paginator import PageRequest, Paginator
 from haulier.api.paging.totals import Total
 from haulier.api.paging.wire_request import wire_request
@@ -54,6 +55,10 @@ class ItemApi:
     def is_held(self) -> bool:
         """It waits because a person holds the source."""
         return self.is_waiting and self._parts.scope.held is not None
+
+    async def close(self) -> None:
+        """End what is under way before its turn."""
+        await self._requester.end_ahead()
 
     async def json(self, path: str, query: Query | None = None, *, at: str | None = None) -> Any:
         """GET ``path``, and decode the answer, or its value at the dotted path ``at``. None where a rule says
@@ -121,7 +126,10 @@ class ItemApi:
         (``groups.*.items``). ``shape`` says what stands there in place of a list: "object", one record; "list or
         object"; "values", an object of records by their keys.
         """
-        listing = Listing(pages, check_path(records), total, max_pages, EmptyForms.of(empty), check_shape(shape))
+        check_parallel(pages, total)
+        reads_ahead = is_parallel(pages) and self.most_pages is None
+        forms = EmptyForms.of(empty)
+        listing = Listing(pages, check_path(records), total, max_pages, forms, check_shape(shape), reads_ahead)
         scope, began_at = self._parts.scope, self._parts.clock.monotonic()
         walk = PageIterator(
             self._requester,

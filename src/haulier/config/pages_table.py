@@ -111,6 +111,14 @@ EMPTY_PAGES = Field(
     "page may be hidden. With 1, no request looks behind an empty page.",
     "empty_pages = 3",
 )
+PARALLEL = Field(
+    "parallel",
+    Flag(),
+    "Whether the pages of one item are asked for side by side, as many as `in_flight` and other items leave. Needs an "
+    "exact `total`.",
+    "parallel = true",
+    to="is_parallel",
+)
 OFFSET_PAGES = TableShape(
     "Pages by offset: the number of records before them.",
     OFFSET,
@@ -123,6 +131,7 @@ OFFSET_PAGES = TableShape(
     OVERLAP,
     ADVANCE,
     EMPTY_PAGES,
+    PARALLEL,
 )
 
 
@@ -148,6 +157,7 @@ PAGE_PAGES = TableShape(
     END_STATUS,
     END_TEXT,
     EMPTY_PAGES,
+    PARALLEL,
 )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from haulier.api.paging.pages_ahead import check_parallel
 from haulier.api.paging.paginator import PageRequest, Paginator
 from haulier.api.paging.totals import Total
 from haulier.api.records.record_finder import RECORD_SHAPES
@@ -165,6 +166,7 @@ def read_stream(name: str, value: Any, place: Place) -> StreamRecipe:
     with errors_at(place.at("pages")):
         # What a kind needs of the request that it begins with, such as a limit.
         recipe.pages.first(PageRequest(recipe.path, recipe.query, json=recipe.json))
+        check_parallel(recipe.pages, recipe.total)
     return recipe
 
 

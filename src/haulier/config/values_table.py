@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from haulier.api.paging.pages_ahead import check_parallel
 from haulier.config.environment import fill_variables
 from haulier.config.fields import Field, TableReader, TableShape
 from haulier.config.lookups import EMPTY, GET
@@ -12,7 +13,7 @@ from haulier.config.lookups import QUERY as LOOKUP_QUERY
 from haulier.config.pages_table import PagesKind
 from haulier.config.place import Place, name_kind, show
 from haulier.config.request_kinds import JsonPath, QueryPairs
-from haulier.config.value_kinds import TableBy, TableOf, unexpected
+from haulier.config.value_kinds import TableBy, TableOf, errors_at, unexpected
 from haulier.sources.recipe import ListLookup, OnceRecipe, ValuesRecipe
 
 
@@ -62,6 +63,8 @@ class ValuesLookup:
 
 def read_list_lookup(table: TableReader) -> ValuesLookup:
     lookup = ListLookup(**table.arguments(GET, LOOKUP_QUERY, RECORDS, AT, PAGES))
+    with errors_at(table.place.at("pages")):
+        check_parallel(lookup.pages, None)
     return ValuesLookup(lookup, **table.arguments(EMPTY))
 
 

@@ -83,6 +83,8 @@ async def produce(
         if api.usage.last_request is not None:
             note_request(request_note(api.usage.last_request, deps.client.redactor))
         raise
+    finally:
+        await api.close()
     drift = api.usage.drift
     return replace(
         produced,

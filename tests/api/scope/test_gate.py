@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from haulier.api.limits.pacer import NEVER_SECONDS
-from haulier.api.scope.gate import Gate
+from haulier.api.scope.gate import Ahead, Gate
 from haulier.testing.clock import FakeClock
 
 
@@ -46,12 +46,12 @@ class Requests:
         self.ends: dict[object, asyncio.Event] = {}
         self.waits: list[tuple[object, float]] = []
 
-    def start(self, name: object) -> asyncio.Task[None]:
+    def start(self, name: object, ahead: Ahead | None = None) -> asyncio.Task[None]:
         self.ends[name] = asyncio.Event()
-        return asyncio.create_task(self._run(name))
+        return asyncio.create_task(self._run(name, ahead))
 
-    async def _run(self, name: object) -> None:
-        async with self.gate.slot(lambda waits: self.waits.append((name, waits))):
+    async def _run(self, name: object, ahead: Ahead | None) -> None:
+        async with self.gate.slot(lambda waits: self.waits.append((name, waits)), ahead):
             self.inside.append(name)
             await self.ends[name].wait()
             self.inside.remove(name)
@@ -209,3 +209,41 @@ async def test_alarm_of_a_cancelled_wait_is_put_out(gate: Gate, door: Door, cloc
     await asyncio.wait([task])
     await settle()
     assert clock.sleeping == 0
+
+
+async def test_what_is_asked_ahead_gets_what_others_leave(gate: Gate) -> None:
+    """It lets requests pass that came later, until it is wanted itself: then it is the last of them."""
+    requests, early = Requests(gate), Ahead()
+    gate.limit = 1
+    tasks = [
+        requests.start("running"),
+        *(requests.start(name, ahead) for name, ahead in (("a", early), ("b", Ahead()))),
+    ]
+    await settle()
+    tasks += [requests.start("later"), requests.start("last")]
+    await settle()
+    assert (requests.inside, gate.waiting) == (["running"], 4)
+    requests.ends["running"].set()
+    await settle()
+    assert requests.inside == ["later"]
+    early.want()
+    tasks.append(requests.start("newest"))
+    await settle()
+    for name, following in (("later", "last"), ("last", "a"), ("a", "newest"), ("newest", "b")):
+        requests.ends[name].set()
+        await settle()
+        assert requests.inside == [following]
+    requests.ends["b"].set()
+    await asyncio.gather(*tasks)
+    assert (gate.in_use, gate.waiting) == (0, 0)
+
+
+async def test_what_is_asked_ahead_can_be_given_up(gate: Gate) -> None:
+    requests, early = Requests(gate), Ahead()
+    for task in (requests.start("a", early), requests.start("b", Ahead())):
+        await settle()
+        task.cancel()
+        await settle()
+        assert task.cancelled()
+    early.want()
+    assert (gate.in_use, gate.waiting) == (0, 0)

@@ -10,6 +10,7 @@ from haulier.api.http.transport import Response
 from haulier.api.http.urls import LinkError
 from haulier.api.paging.capped_total import CappedTotal
 from haulier.api.paging.loop_guard import MAX_PAGES, LoopGuard
+from haulier.api.paging.pages_ahead import is_parallel
 from haulier.api.paging.paginator import PageAnswer, PageRequest, Paginator, is_counting
 from haulier.api.paging.totals import Promise, Total
 from haulier.api.paging.wire_request import wire_request
@@ -29,6 +30,8 @@ class Listing:
     max_pages: int = MAX_PAGES
     empty: EmptyForms = EMPTY_LIST_ONLY
     shape: str = LIST
+    reads_ahead: bool = False
+    """Pages are asked for before their turn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +59,10 @@ class ListReader:
         total = listing.total
         total_at = total.at if total is not None and total.is_exact else ""
         self._pages = PageReader(listing.records, listing.empty, total_at, listing.shape)
-        self.promise = None if total is None else Promise(total, is_counting=is_counting(listing.paginator))
+        self.promise: Promise | None = None
+        if total is not None:
+            counts, is_ahead = is_counting(listing.paginator), is_parallel(listing.paginator)
+            self.promise = Promise(total, is_counting=counts, is_parallel=is_ahead)
         self._capped = None if total is None else CappedTotal(total, listing.paginator)
         self.received = 0
         self.has_begun = False
@@ -70,8 +76,9 @@ class ListReader:
             self._capped.note(count)
         self.received += new_count
 
-    def read(self, request: PageRequest, response: Response) -> ListPage:
-        body = self.body_of(response)
+    def read(self, request: PageRequest, response: Response, body: Body | None = None) -> ListPage:
+        """``body``: of the response, where it was read already."""
+        body = self.body_of(response) if body is None else body
         if request.pages_past_end and self._guard.knows(body.page):
             return ListPage(Page(()), None, None)  # Past its end the list begins again, at some APIs.
         received = self.received + max(0, len(body.page) - request.overlap)

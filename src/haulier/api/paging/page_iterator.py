@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import logging
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import replace
 from typing import Final
 
 from haulier.api.answers.judgement import ExpectedAnswer
-from haulier.api.errors import Action, ApiError, MovedError, PagingError
+from haulier.api.errors import Action, ApiError, BodyError, MovedError, PagingError
 from haulier.api.http.transport import Request
 from haulier.api.http.urls import LinkError, OtherOriginError
 from haulier.api.paging.capped_total import cap_error, is_cap_like
@@ -20,15 +21,17 @@ from haulier.api.paging.list_reader import Listing, ListPage, ListReader
 from haulier.api.paging.loop_guard import LoopGuard, PaginationLoopError
 from haulier.api.paging.neighbours import Neighbours
 from haulier.api.paging.page_size import is_too_large, may_be_past_end
+from haulier.api.paging.pages_ahead import PagesAhead, requests_ahead
 from haulier.api.paging.paginator import PageRequest, Single, is_counting, kind_of
 from haulier.api.paging.positions import append_end_advice
 from haulier.api.paging.sign_watch import SignWatch
 from haulier.api.paging.totals import Promise
 from haulier.api.paging.wire_request import wire_request
 from haulier.api.records.next_sign import SignReport
-from haulier.api.records.page import Page
+from haulier.api.records.page import Body, Page
 from haulier.api.records.record_finder import may_be_failure
-from haulier.api.requester import FirstPage, Requester
+from haulier.api.requester import Answered, FirstPage, Requester
+from haulier.api.scope.gate import Ahead
 
 REPORTED_EMPTY_PAGES: Final = 100
 """Empty pages in a row that a person is told of. Microsoft Graph sends some, a sparse search hundreds."""
@@ -65,6 +68,7 @@ class PageIterator:
         self._kind = kind_of(listing.paginator)
         self._check = check_of(self._kind)
         self._neighbours = Neighbours()
+        self._ahead: PagesAhead | None = None
         self._empty_pages = 0
         self._tried_smaller_after_500 = False
         self._tail: list[bytes] = []
@@ -74,24 +78,56 @@ class PageIterator:
         """Raises `ApiError` at an end that is not the API's."""
         first = self._listing.paginator.first(request)
         following: PageRequest | None = first
-        while following is not None:
-            answered, read = await self._ask(following)
-            if read is None:
-                break
-            if following is first:
-                first = answered  # The total is asked for again as the first page was answered.
-                self._note_lack(read)
-                self._note_first_page(read)
-            page, following = await self._take(answered, read), read.following
-            await self._look_into(answered, read.page)
-            if read.past_end is not None:
-                await self._prove_total(read.past_end)
-            # A page keeps its body alive, which must not be there twice while the next one comes.
-            del read
-            if page.records:
-                yield page
-            del page
+        try:
+            while following is not None:
+                answered, read = await self._ask(following)
+                if read is None:
+                    break
+                if is_first := following is first:
+                    first = answered  # The total is asked for again as the first page was answered.
+                    self._note_lack(read)
+                    self._note_first_page(read)
+                page, following = await self._take(answered, read), read.following
+                await self._look_into(answered, read.page)
+                if read.past_end is not None:
+                    await self._prove_total(read.past_end)
+                if is_first and self._listing.reads_ahead and following is not None:
+                    self._begin_ahead(answered, following, read.page)
+                # A page keeps its body alive, which must not be there twice while the next one comes.
+                del read
+                if page.records:
+                    yield page
+                del page
+        finally:
+            if self._ahead is not None:
+                await self._ahead.close()
         await self._compare_with_total(first)
+
+    def _begin_ahead(self, answered: PageRequest, following: PageRequest, page: Page) -> None:
+        promise, total = self._reader.promise, self._listing.total
+        if total is None or promise is None or promise.first is None:
+            return  # The total is not exact here.
+        requests = requests_ahead(
+            self._listing.paginator, answered, following, len(page), total.counts_hidden, promise.first
+        )
+        self._ahead = PagesAhead(
+            self._ask_early,
+            self._requester,
+            itertools.islice(requests, self._listing.max_pages - 1),
+            sum(map(len, page.slices)),
+        )
+        self._ahead.begin()
+
+    async def _ask_early(self, request: PageRequest, ahead: Ahead) -> Answered[Body]:
+        return await self._requester.send(
+            self._wire(request),
+            self._reader.body_of,
+            expected=ExpectedAnswer(empty=self._listing.empty),
+            rules=request.end_rules,
+            is_first_page=False,
+            read_anew=lambda response: self._reader.anew().read(request, response),
+            ahead=ahead,
+        )
 
     def _note_first_page(self, read: ListPage) -> None:
         total = self._listing.total
@@ -145,6 +181,8 @@ class PageIterator:
         wire = self._wire(request)
         with self._naming_request(request):
             self._guard.check_request(wire, is_past_end=request.pages_past_end == 1)
+        if self._ahead is not None and (read := await self._take_early(self._ahead, request, wire)) is not None:
+            return read
         empty = self._listing.empty.behind_token if request.has_token else self._listing.empty
         answered = await self._requester.send(
             wire,
@@ -158,6 +196,18 @@ class PageIterator:
             read_anew=lambda response: self._reader.anew().read(request, response),
         )
         return answered.value
+
+    async def _take_early(self, ahead: PagesAhead, request: PageRequest, wire: Request) -> ListPage | None:
+        try:
+            answered = await ahead.take(request)
+            if answered is None or answered.value is None:
+                return None
+            return self._reader.read(request, answered.response, answered.value)
+        except BodyError:
+            return None  # It is asked for once more, as after any answer that makes no sense.
+        finally:
+            # The newest that was sent is another page.
+            self._requester.usage.last_request = wire
 
     async def _take(self, request: PageRequest, read: ListPage) -> Page:
         """Return what is new of a page."""

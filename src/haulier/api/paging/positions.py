@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Final, Literal
 
 from haulier.api.answers.judgement import Rule
@@ -48,6 +48,8 @@ class Offset:
     then."""
     empty_pages: int = DEFAULT_EMPTY_PAGES
     """Empty pages in a row that end the list; 1 looks at nothing behind the first."""
+    is_parallel: bool = field(default=False, metadata={"shapes_records": False})
+    """Pages are asked for side by side, as far as requests in flight are left. Needs an exact total."""
 
     def __post_init__(self) -> None:
         check_flags(self.more, self.done)
@@ -171,6 +173,8 @@ class PageNumber:
     end_text: str = ""
     """Text in that answer's body, to tell it from other mistakes."""
     empty_pages: int = DEFAULT_EMPTY_PAGES
+    is_parallel: bool = field(default=False, metadata={"shapes_records": False})
+    """As for `Offset`."""
 
     def __post_init__(self) -> None:
         check_flags(self.more, self.done)
@@ -196,7 +200,7 @@ class PageNumber:
             if is_last:
                 says_end = False  # The number may be capped, or that of this page: the one behind it is looked at.
         if says_end is None:
-            size = size_number(size_in(request, self.place, self.size_name))
+            size = self.size_of(request)
             check_size(answer, size)
             # A server that lowers the size has not shown so many yet, so that what has records is no end by itself.
             seen = None if size is None else (number - self.first_number + 1) * size
@@ -217,7 +221,7 @@ class PageNumber:
         return replace(following, end_rules=(Rule(Action.END, self.end_status, text=self.end_text or None),))
 
     def _is_full(self, request: PageRequest, answer: PageAnswer) -> bool:
-        return len(answer.page) == size_number(size_in(request, self.place, self.size_name))
+        return len(answer.page) == self.size_of(request)
 
     def _check_last(self, request: PageRequest, answer: PageAnswer, place: int, pages: int) -> None:
         where, number = self.pages or self.pages_header, self.number_of(request)
@@ -236,6 +240,9 @@ class PageNumber:
 
     def number_of(self, request: PageRequest) -> int:
         return number_in(request, self.place, self.name)
+
+    def size_of(self, request: PageRequest) -> int | None:
+        return size_number(size_in(request, self.place, self.size_name))
 
     def _smaller(self, request: PageRequest) -> PageRequest | None:
         size = halve_size(size_in(request, self.place, self.size_name))

@@ -103,9 +103,10 @@ class Total:
 
 
 class Promise:
-    def __init__(self, total: Total, *, is_counting: bool = False) -> None:
+    def __init__(self, total: Total, *, is_counting: bool = False, is_parallel: bool = False) -> None:
         self._total = total
         self._is_counting = is_counting
+        self._is_parallel = is_parallel
         self.may_move = not is_counting if total.may_move is None else total.may_move
         self.first: int | None = None
         self.last: int | None = None
@@ -122,7 +123,8 @@ class Promise:
         return self.last if said is None else said
 
     def note(self, said: int | None) -> None:
-        self._is_said = said is not None
+        # Side by side, the last page need not be the one that was answered last.
+        self._is_said = said is not None and (self._is_said or not self._is_parallel)
         if said is None:
             return
         if self.first is None:

@@ -5,12 +5,28 @@ import contextlib
 import itertools
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager
 
 from haulier.api.limits.pacer import NEVER_SECONDS
 from haulier.clock import Clock
 
+Slot = AbstractAsyncContextManager[None]
+
 WaitListener = Callable[[bool], None]
 """Called with True when a request begins to wait, and with False at the end."""
+
+
+class Ahead:
+    """A request that is made before its turn: it lets all others go first until it is wanted."""
+
+    def __init__(self) -> None:
+        self.is_wanted = False
+        self.on_wanted: Callable[[], None] = lambda: None
+
+    def want(self) -> None:
+        if not self.is_wanted:
+            self.is_wanted = True
+            self.on_wanted()
 
 
 class Gate:
@@ -33,6 +49,8 @@ class Gate:
         self._passed = passed
         self._refusal = refusal
         self._queue: deque[asyncio.Event] = deque()
+        self._queue_ahead: deque[asyncio.Event] = deque()
+        """Gets what the queue leaves."""
         self._limit = 0
         self.in_use = 0
         self.peak = 0
@@ -49,10 +67,11 @@ class Gate:
 
     @property
     def waiting(self) -> int:
-        return len(self._queue)
+        return len(self._queue) + len(self._queue_ahead)
 
     def poke(self, *, everybody: bool = False) -> None:
-        for turn in itertools.islice(self._queue, None if everybody else 1):
+        line = itertools.chain(self._queue, self._queue_ahead) if self._queue_ahead else self._queue
+        for turn in itertools.islice(line, None if everybody else 1):
             turn.set()
 
     @contextlib.contextmanager
@@ -69,11 +88,11 @@ class Gate:
             self.poke()
 
     @contextlib.asynccontextmanager
-    async def slot(self, waiting: WaitListener | None = None) -> AsyncIterator[None]:
+    async def slot(self, waiting: WaitListener | None = None, ahead: Ahead | None = None) -> AsyncIterator[None]:
         """However the block ends, the place is given back once."""
         self._check()
-        if self._queue or self._opens_in() > 0.0:
-            await self._wait(waiting)
+        if self._queue or (ahead is not None and self._queue_ahead) or self._opens_in() > 0.0:
+            await self._wait(waiting, ahead)
         # No await stands between the door's answer and this line, nor between this line and the block.
         self.in_use += 1
         self.peak = max(self.peak, self.in_use)
@@ -88,21 +107,35 @@ class Gate:
     def _opens_in(self) -> float:
         return self._door() if self.in_use < self._limit else NEVER_SECONDS
 
-    async def _wait(self, waiting: WaitListener | None) -> None:
+    async def _wait(self, waiting: WaitListener | None, ahead: Ahead | None) -> None:
         turn = asyncio.Event()
-        self._queue.append(turn)
+        if ahead is None or ahead.is_wanted:
+            self._queue.append(turn)
+        else:
+            self._queue_ahead.append(turn)
+            ahead.on_wanted = lambda: self._move_up(turn)
         if waiting is not None:
             waiting(True)
         try:
-            while (seconds := self._opens_in() if self._queue[0] is turn else NEVER_SECONDS) > 0.0:
+            while (seconds := self._opens_in() if self._front is turn else NEVER_SECONDS) > 0.0:
                 turn.clear()
                 await nap(turn, self._clock, seconds)
                 self._check()
         finally:
-            self._queue.remove(turn)
+            (self._queue_ahead if ahead is not None and turn in self._queue_ahead else self._queue).remove(turn)
             if waiting is not None:
                 waiting(False)
             self.poke()
+
+    @property
+    def _front(self) -> asyncio.Event:
+        return self._queue[0] if self._queue else self._queue_ahead[0]
+
+    def _move_up(self, turn: asyncio.Event) -> None:
+        if turn in self._queue_ahead:
+            self._queue_ahead.remove(turn)
+            self._queue.append(turn)
+            turn.set()
 
     def _check(self) -> None:
         error = self._refusal()

@@ -7,7 +7,6 @@ import contextlib
 import logging
 import random
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 
 from haulier.api.errors import Action, ApiError
@@ -18,7 +17,7 @@ from haulier.api.scope.changes import REASSERT_SECONDS, after_beat, after_leave,
 from haulier.api.scope.current_run import as_current_run
 from haulier.api.scope.extra_requests import ExtraRequests
 from haulier.api.scope.failures import NO_FAILURES, FailureNotes
-from haulier.api.scope.gate import Gate, WaitListener, nap
+from haulier.api.scope.gate import Ahead, Gate, Slot, WaitListener, nap
 from haulier.api.scope.membership import Identity, Membership
 from haulier.api.scope.metronome import Metronome
 from haulier.api.scope.orders import Hold
@@ -143,11 +142,11 @@ class Scope:
 
     # -- sending -------------------------------------------------------------------------------------------------------
 
-    def slot(self, waiting: WaitListener | None = None) -> AbstractAsyncContextManager[None]:
+    def slot(self, waiting: WaitListener | None = None, ahead: Ahead | None = None) -> Slot:
         """Hold a place for one request; first come, first served. Enter it last: a pause may begin in any await before
         sending. Raises `ApiError` where the API is down or a day's requests are spent, `RunSpentError` where those of
         the run are."""
-        return self._gate.slot(waiting)
+        return self._gate.slot(waiting, ahead)
 
     def note_run(self, run_id: str, *, is_only: bool = False) -> None:
         """``is_only``: the runs before this one are closed."""
