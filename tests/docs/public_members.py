@@ -48,7 +48,7 @@ _OWN: Final = {
     "Key": "note_sign of put was_sent",
     "Offset": "is_counting at offset_of size_of",
     "PageAnswer": "body home sign_reports note_sign note_header_sign",
-    "PageNumber": "is_counting number_of",
+    "PageNumber": "is_counting number_of size_of",
     "PageRequest": "first_query link_base link_origin missing_parameters pages_past_end",
     "Total": "binds demand of",
 }
