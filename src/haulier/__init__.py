@@ -24,6 +24,8 @@ __all__ = [  # noqa: RUF022 - in groups
     "Basic",
     "Bearer",
     "ClientCredentials",
+    "JwtBearer",
+    "Jwt",
     "Secret",
     "env",
     # Work items, and what they are divided by
@@ -77,6 +79,7 @@ if TYPE_CHECKING:
     from haulier.api.http.transport import Response
     from haulier.api.http.urls import Encoded
     from haulier.api.identity.auth import ApiKey, Auth, Basic, Bearer, Secret, env
+    from haulier.api.identity.jwt_bearer import Jwt, JwtBearer
     from haulier.api.identity.oauth2 import ClientCredentials
     from haulier.api.identity.sigv4 import AwsSignature
     from haulier.api.identity.tls import Tls
@@ -123,6 +126,8 @@ _HOMES = {
     "IdRange": "items.ranges",
     "ItemApi": "api.session",
     "ItemError": "errors",
+    "Jwt": "api.identity.jwt_bearer",
+    "JwtBearer": "api.identity.jwt_bearer",
     "Key": "api.paging.cursors",
     "LinkHeader": "api.paging.links",
     "LinkList": "api.paging.link_list",

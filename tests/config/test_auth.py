@@ -7,13 +7,17 @@ from pathlib import Path
 import pytest
 
 from haulier.api.identity.auth import ApiKey, Auth, Basic, Bearer, Secret
+from haulier.api.identity.jwt_bearer import Jwt, JwtBearer
 from haulier.api.identity.oauth2 import ClientCredentials
 from haulier.api.identity.sigv4 import AwsSignature
+from haulier.api.scope.credential_mark import credential_mark
 from haulier.api.settings import Api
 from haulier.config.auth_table import AUTH_TABLES
 from haulier.config.source_file import load_source
+from haulier.errors import SourceFileError
 
 CLIENT = 'token_url = "https://login.example.com/t", client_id = "i", client_secret = "s"'
+SIGNED = Jwt(key="k", algorithm="HS256", issuer="i", lifetime_seconds=600, claims={"scope": "read", "n": [1]})
 AUTHS: dict[str, Auth] = {
     '{ bearer = "t" }': Bearer("t"),
     '{ bearer = "t", prefix = "token" }': Bearer("t", "token"),
@@ -30,6 +34,26 @@ AUTHS: dict[str, Auth] = {
     ),
     '{ aws = "es" }': AwsSignature("es"),
     '{ aws = "aoss", region = "eu-west-1" }': AwsSignature("aoss", region="eu-west-1"),
+}
+JWT = 'jwt = { key = "k", algorithm = "HS256", issuer = "i", lifetime = "10m", claims = { scope = "read", n = [1] } }'
+AUTHS |= {
+    '{ path = "/v6/{key}", value = "k" }': ApiKey("k", path="/v6/{key}"),
+    f'{{ {CLIENT}, send = "json", token_at = "d.t", header = "X-Auth", prefix = "", expires = {{ at = "d.e" }} }}': (
+        ClientCredentials(
+            "https://login.example.com/t",
+            "i",
+            "s",
+            send="json",
+            token_at="d.t",
+            header="X-Auth",
+            prefix="",
+            expires={"at": "d.e"},
+        )
+    ),
+    f"{{ {JWT} }}": JwtBearer(SIGNED),
+    f'{{ {JWT}, token_url = "https://login.example.com/t", use = "client", client_id = "c" }}': JwtBearer(
+        SIGNED, "https://login.example.com/t", use="client", client_id="c"
+    ),
 }
 
 
@@ -60,6 +84,37 @@ def test_every_kind_of_credentials_can_be_written(written: str, tmp_path: Path) 
 def test_every_kind_of_credentials_is_tried_above() -> None:
     """No kind of credentials is without an example here."""
     assert {name for name in AUTH_TABLES if any(f"{{ {name} = " in written for written in AUTHS)} == set(AUTH_TABLES)
+
+
+@pytest.mark.parametrize(
+    ("written", "text"),
+    [
+        ("{ jwt = {} }", "api.auth.jwt: `key` or `key_file` is missing"),
+        ('{ jwt = { key = "k" }, query = "q" }', "`query` and `jwt` cannot be used together"),
+        (
+            f'{{ {CLIENT}, expires = {{ at = "x", format = "h" }} }}',
+            'api.auth.expires.format: expected "s", "ms", "iso"',
+        ),
+        (f"{{ {CLIENT}, send = 1 }}", 'api.auth.send: expected "form" or "json", found 1'),
+        (f'{{ {JWT}, scope = "read" }}', "api.auth: without a token_url the JWT goes to the API itself."),
+        ('{ jwt = { key = "k", claims = { at = 2024-01-01 } } }', "api.auth.jwt.claims.at: JSON has no times"),
+        ('{ path = "/v6", value = "k" }', "api.auth: '/v6' is no place of a key in a path."),
+    ],
+)
+def test_credentials_that_cannot_be_are_refused_at_their_place(written: str, text: str, tmp_path: Path) -> None:
+    with pytest.raises(SourceFileError) as caught:
+        api_of(tmp_path, f"auth = {written}")
+    assert text in str(caught.value)
+
+
+def test_secrets_within_a_table_are_read_late(tmp_path: Path) -> None:
+    """`haulier status` works without them; which values they have shows in the mark of the credentials (G7)."""
+    written = 'auth = { jwt = { key = "${KEY}", claims = { pin = "${PIN}" } } }'
+    auth = api_of(tmp_path, written).auth
+    assert isinstance(auth, JwtBearer)
+    assert isinstance(auth.jwt.claims["pin"], Secret)
+    marks = {credential_mark(api_of(tmp_path, written, {"KEY": "k", "PIN": pin})) for pin in ("1", "2")}
+    assert len(marks) == 2
 
 
 def test_certificates_stand_beside_the_source_file(tmp_path: Path) -> None:

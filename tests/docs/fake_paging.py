@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlencode
 
@@ -18,6 +19,9 @@ Record = dict[str, Any]
 
 class FakeApi:
     """Answers requests, and knows which records haulier must find."""
+
+    files: Mapping[str, str] = MappingProxyType({})
+    """What stands beside the source file."""
 
     def __init__(self, records: list[Record]) -> None:
         self.records = records

@@ -36,6 +36,7 @@ _OWN: Final = {
     "Basic": "open",
     "Bearer": "open",
     "ClientCredentials": "open",
+    "JwtBearer": "open",
     # An item's account, what trying a source out sets, and what becomes of the item.
     "ItemApi": "assumption is_held is_waiting most_pages usage request(expected)",
     "Page": "slices",
@@ -170,13 +171,17 @@ def _constructor(name: str, found: type) -> Iterator[Member]:
 
 
 def _attributes(name: str, found: type) -> Iterator[Member]:
-    docs = docs_of(found)
+    docs: dict[str, str] = {}
+    for each in reversed(_haulier_bases(found)):
+        docs |= docs_of(each)
     if issubclass(found, enum.Enum):
-        yield from (Member(name, each.name, {}, docs.get(each.name, ""), default=each.value) for each in found)
+        yield from (Member(name, one.name, {}, docs.get(one.name, ""), default=one.value) for one in found)
         return
     fields = {field.name: field for field in dataclasses.fields(found)} if dataclasses.is_dataclass(found) else {}
     hints = _hints(found)
-    for attribute in vars(found).get("__annotations__", {}):
+    # Fields of a base come last: they are given by name.
+    own = vars(found).get("__annotations__", {})
+    for attribute in [*own, *(name for name in fields if name not in own)]:
         if not _is_of_users(name, attribute):
             continue
         field = fields.get(attribute)
@@ -187,6 +192,10 @@ def _attributes(name: str, found: type) -> Iterator[Member]:
             default = field.default_factory()
         hint = {"return": hints[attribute]}
         yield Member(name, attribute, hint, docs.get(attribute, ""), None, default, bool(field and field.kw_only))
+
+
+def _haulier_bases(found: type) -> list[type]:
+    return [each for each in found.__mro__ if each is found or dataclasses.is_dataclass(each)]
 
 
 def _methods(name: str, found: type) -> Iterator[Member]:

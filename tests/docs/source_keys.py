@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-from haulier.config import auth_table, lookups, pages_table, request_kinds, stream_table, values_table
+from haulier.config import file_path, lookups, pages_table, request_kinds, stream_table, values_table
 from haulier.config import value_kinds as kind
 from haulier.config.fields import Field, Kind, TableShape
 from haulier.config.source_file import FILE, SourceName, SourceSettings, Streams
@@ -129,7 +129,7 @@ def type_of(reader: Kind[Any]) -> str:
             return "list of words and statuses"
         case request_kinds.EncodedText():
             return "text, encoded"
-        case auth_table.FilePath():
+        case file_path.FilePath():
             return "path of a file"
         case values_table.ValueList():
             return "list of texts or whole numbers"

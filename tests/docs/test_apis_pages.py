@@ -20,6 +20,7 @@ import pytest
 from haulier.cli.main import main
 from tests.api.identity.certificates import Certificates, make_certificates
 from tests.docs.fake_asking import ASKING
+from tests.docs.fake_identity import IDENTITIES
 from tests.docs.fake_links import LINKS
 from tests.docs.fake_others import OTHERS, SECRET
 from tests.docs.fake_paging import PAGING
@@ -34,6 +35,8 @@ from tests.harness.aws import KEY_ID, only_these_credentials
 FOLDER = ROOT / "docs/apis"
 APIS = PAGING | OTHERS | LINKS | SIGNED | SHAPES | PARENTS | ASKING
 DIVIDED = {"search", "blog", "library", "orders", *PARENTS}
+APIS = PAGING | OTHERS | LINKS | SIGNED | SHAPES | IDENTITIES
+DIVIDED = {"search", "blog", "library", "orders"}
 """Above the cap of their API; by the parent's records."""
 FAILING = {"erp"}
 """Their API answers with an error that is charged."""
@@ -77,6 +80,8 @@ def test_the_recipe_pulls_every_record(
     """G1, G3: the run is complete, and holds what the API holds, each record once. Nothing failed on the way, nor was
     divided, but where the page says so: else a total, or a division, could make good what the recipe does wrong."""
     api = APIS[name]()
+    for beside, text in api.files.items():
+        (tmp_path / beside).write_text(text)
     with serving(api.answer) as url:
         file = saved(RECIPES[name], url, tmp_path, monkeypatch)
         assert main(["run", str(file)]) == 0

@@ -33,6 +33,8 @@ from haulier import (
     IdRange,
     ItemApi,
     ItemError,
+    Jwt,
+    JwtBearer,
     Key,
     LinkHeader,
     LinkList,
@@ -83,6 +85,9 @@ SECRET = env("PROXY")
 assert_type(SECRET, Secret)
 PROXIED = Api("https://api.example.com", proxy=SECRET)
 RULES = (Rule(Action.PAUSE, status=403, text="rate limit"), Rule(Action.ABSENT, status=410))
+SIGNED = JwtBearer(
+    Jwt(key=env("KEY"), issuer="me", claims={"scope": "read"}), "https://login.example.com", use="client"
+)
 OAUTH = Api("https://api.example.com", auth=ClientCredentials("https://login.example.com", env("ID"), env("SECRET")))
 SIGNED = Api("https://search.example.com", auth=AwsSignature("es", region="eu-west-1"))
 

@@ -29,7 +29,8 @@ AUTHS = {
     "header": 'auth = { header = "X-Api-Key", value = "${TOKEN}" }',
     "query": 'auth = { query = "api_key", value = "${QUERY}" }',
     "oauth2": 'auth = { token_url = "URL/token", client_id = "me", client_secret = "${PASSWORD}" }',
-    "basic": 'auth = { basic = { user = "${USER}", password = "${PASSWORD}" } }',
+    "path": 'auth = { path = "/v6/{key}", value = "${TOKEN}" }',
+    "basic": 'auth = { user = "${USER}", password = "${PASSWORD}" }',
 }
 
 TOML = """
@@ -61,12 +62,13 @@ class Echo(http.server.BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         said = {"url": self.path, "headers": dict(self.headers)}
-        path = self.path.partition("?")[0]
+        path = self.path.partition("?")[0].removeprefix(f"/v6/{CANARIES['TOKEN']}")
         match path:
             case "/last":
                 self.answer(200, {"id": 4} | {"echo": said})
             case "/good":
-                self.answer(200, {"rows": [{"n": 1}], "next": None, "echo": said})
+                more = None if "page=2" in self.path else f"{self.path}&page=2"
+                self.answer(200, {"rows": [{"n": 1}], "next": more, "echo": said})
             case "/refusing":
                 self.answer(400, {"error": "bad request", "echo": said})
             case "/leaving":
@@ -122,7 +124,9 @@ def written(folder: Path) -> Iterator[tuple[str, bytes]]:
 
 @pytest.mark.parametrize(
     ("auth", "kind"),
-    [(auth, "refusing") for auth in AUTHS] + [("query", kind) for kind in ("good", "leaving", "missing")],
+    [(auth, "refusing") for auth in AUTHS]
+    + [("query", kind) for kind in ("good", "leaving", "missing")]
+    + [("path", "good")],
 )
 def test_no_secret_is_written_or_said(tmp_path: Path, echo: str, auth: str, kind: str) -> None:
     """Not in lake, queue, logs, errors, poison records, excerpts, nor in what `try`, `plan`, `status` and

@@ -234,7 +234,7 @@ class TableBy(Generic[T]):
 
 
 class OneOfTables(Generic[T]):
-    """A table of one of several shapes: a key that only one of them has tells which."""
+    """A table of one of several shapes, told by a key: where one shape has the key of another too, by its own."""
 
     def __init__(self, what: str, tables: Mapping[str, TableOf[T]], remedy: str) -> None:
         self.what = what
@@ -244,7 +244,7 @@ class OneOfTables(Generic[T]):
     def read(self, value: Any, place: Place, example: str) -> T:
         if not isinstance(value, Mapping):
             raise place.error(f"expected a {self.what}, found {name_kind(value)}.", self.remedy)
-        told = [name for name in self.tables if name in value]
+        told = self._told(value)
         if len(told) > 1:
             raise place.error(
                 f"`{told[0]}` and `{told[1]}` cannot be used together.", "Keep the one that the API uses."
@@ -253,6 +253,13 @@ class OneOfTables(Generic[T]):
             near = [words for name in value if (words := suggest(name, self.tables)).startswith("Did")]
             raise place.error(f"no key of this table tells the {self.what}.", near[0] if near else self.remedy)
         return self.tables[told[0]].read(value, place, example)
+
+    def _told(self, value: Mapping[str, Any]) -> list[str]:
+        given = [name for name in self.tables if name in value]
+        return [name for name in given if not any(self._has(other, name) for other in given if other != name)]
+
+    def _has(self, table: str, name: str) -> bool:
+        return any(field.name == name for field in self.tables[table].shape.fields)
 
     def schema(self) -> dict[str, Any]:
         shapes = [{**table.schema(), "required": _required(table.shape, name)} for name, table in self.tables.items()]

@@ -117,7 +117,7 @@ async def raw_server(
 ) -> AsyncIterator[RawServer]:
     """Serves until the block ends. ``by`` chooses the answer by the request instead of by its number."""
     here = RawServer(by or answers, scheme="https" if tls else "http")
-    server = await asyncio.start_server(here.serve, "127.0.0.1", 0, ssl=tls)
+    server = await asyncio.start_server(here.serve, "127.0.0.1", 0, ssl=tls, limit=1 << 20)
     here.port = server.sockets[0].getsockname()[1]
     try:
         yield here

@@ -291,3 +291,17 @@ async def test_a_post_carries_its_body_and_label() -> None:
         await transport.send(Request("POST", server.url, (), b"raw"))
     assert (seen[0].body, seen[0].headers["Content-Type"]) == (b'{"a":1}', "application/json")
     assert (seen[1].body, seen[1].headers.get("Content-Type")) == (b"raw", None)
+
+
+async def test_headers_of_64_kib_are_read_and_sent() -> None:
+    """Cookies, policies and links grow so long; aiohttp by itself refuses more than 8 KiB of one, and 128 of them."""
+    long, many = "l" * 65_536, [f"X-{number}: v" for number in range(300)]
+    async with (
+        raw_server([http(b"{}", f"Link: {long}", *many, status=f"200 {long}")]) as server,
+        transport_to(server, headers=(("X-Long", long),)) as transport,
+    ):
+        answer = await get(transport, server)
+        assert (answer.headers["Link"], answer.headers["X-299"]) == (long, "v")
+        assert server.requests[0].headers["X-Long"] == long
+        server.answers = [[http(b"{}", f"Link: {long * 3}")]]
+        assert (await fault_of(transport, server)).kind is Fault.PROTOCOL

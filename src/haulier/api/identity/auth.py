@@ -11,6 +11,7 @@ from urllib.parse import quote, unquote_plus
 
 from haulier.api.http.redactor import Redactor
 from haulier.api.http.transport import HEADER_NAME, Request, Response
+from haulier.api.identity.path_key import PathKey, check_key_path
 from haulier.api.identity.shared_token import TokenFile
 from haulier.clock import Clock
 from haulier.errors import UsageError
@@ -106,29 +107,38 @@ class Basic:
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:
-    """A key in a header or in the query; give the name of one.
+    """A key in a header, in the query or in the path; give one of them.
 
-    In the query it is added to every request, links of the API included, and removed from addresses that are shown.
+    In the query or path it is added to every request, links of the API included, and removed from addresses that are
+    shown.
     """
 
     key: str | Secret = field(repr=False)
     _: KW_ONLY
     header: str = ""
     query: str = ""
+    path: str = ""
+    """Where the path of every address begins with the key: ``/{key}``, ``/bot{key}``, ``/v6/{key}``."""
     prefix: str = ""
     """Stands before the key in the header, with a space between."""
 
     def __post_init__(self) -> None:
-        if bool(self.header) == bool(self.query):
-            raise UsageError("An API key goes into a header or into the query. Give `header` or `query`, and not both.")
+        if sum(map(bool, (self.header, self.query, self.path))) != 1:
+            raise UsageError(
+                "An API key goes into a header, into the query or into the path. Give one of `header`, `query`, `path`."
+            )
+        if self.path:
+            check_key_path(self.path)
         if self.header and not HEADER_NAME.fullmatch(self.header):
             raise UsageError(f"'{self.header}' is not a valid header name. Write one such as X-Api-Key.")
-        if self.query and self.prefix:
-            raise UsageError("`prefix` is for a key in a header. Remove it, or give `header` instead of `query`.")
+        if not self.header and self.prefix:
+            raise UsageError("`prefix` is for a key in a header. Remove it, or give `header` instead.")
 
     def open(self, send_bare: BareSender, clock: Clock, redactor: Redactor, shared: TokenFile) -> Authorizer:
         key = header_value(reveal(self.key), "key")
         redactor.add(key)
+        if self.path:
+            return PathKey.of(self.path, key)
         redactor.add_name(self.header or self.query)
         if self.query:
             return FixedParameter(self.query, key)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -34,6 +35,8 @@ def _shown_values(value: Any) -> Any:
                 return str(value)
         case tuple() | list():
             return [_shown_values(one) for one in value]
+        case Mapping():
+            return [(name, _shown_values(one)) for name, one in value.items()]
         case _ if dataclasses.is_dataclass(value) and not isinstance(value, type):
             return [
                 type(value).__name__,

@@ -55,6 +55,7 @@ class Sender:
             contextlib.nullcontext() if is_gated else asyncio.Semaphore(settings.highest_in_flight)
         )
         self._authorizer: Authorizer | None = None
+        self._redactor = redactor
         redactor.add_headers(settings.headers)
         if settings.auth is not None:
             self._authorizer = settings.auth.open(self.send_bare, clock, redactor, shared)
@@ -87,6 +88,16 @@ class Sender:
             raise TransportError(Fault.TIMEOUT, f"no complete answer within {seconds:g} seconds") from exc
         return answer.with_seconds(self._clock.monotonic() - started)
 
+    def _follow_up(self, request: Request, answer: Response) -> Request | None:
+        if self._authorizer is None:
+            return next_request(request, answer)
+        try:
+            follow_up = next_request(request, answer)
+        except TransportError as error:
+            # The address may have a key in its path.
+            raise TransportError(error.kind, self._redactor.redact(error.text)) from None
+        return None if follow_up is None else follow_up.replace(url=self._authorizer.bare(follow_up.url))
+
     async def _follow(self, request: Request) -> Response:
         """Credentials are added anew for each hop; messages are made from ``request``, which has none."""
         asked, redirects, renewals = request, 0, 0
@@ -101,7 +112,7 @@ class Sender:
                     if await self._authorizer.renew(signed, answer, is_again=renewals > 1):
                         await request.before_follow_up()
                         continue
-            follow_up = next_request(request, answer)
+            follow_up = self._follow_up(request, answer)
             if follow_up is None:
                 if redirects:
                     check_kept(asked, request, answer)

@@ -14,8 +14,9 @@ from haulier.api.identity.auth import Secret
 from haulier.app.app import App
 from haulier.config.environment import filled_with_defaults, referred_variables
 
-_SECRET_KEYS = frozenset({"bearer", "password", "client_secret", "key_password", "token", "key"})
+_SECRET_KEYS = frozenset({"bearer", "password", "client_secret", "key_password", "token", "key", "refresh_token"})
 _PAIRS = frozenset({"headers", "query", "parameters"})
+_AUTH_PAIRS = frozenset({"json", "form", "claims", "parameters"})
 # A lake's URL has its container before the @.
 _USERINFO = re.compile(r"(?i)\b(?!abfss?:)[a-z][a-z0-9+.-]{0,40}://(?:[^/\s@\"':]+|[^/\s@\"':]*:[^/\s@\"']+)@")
 _HARMLESS = re.compile(r"(?i)\babfss?://[^/\s@]+@|(?<=://)[^/\s@\"':]*:@|\bkey=[^&;\s]{1,7}(?![^&;\s])")
@@ -78,8 +79,8 @@ def credential_places(app: App, file: Path, text: str) -> Iterator[str]:
 def _is_credential(path: tuple[str, ...], value: str) -> bool:
     """Whether a credential stands at these keys as it is, or as the default of a variable."""
     *tables, key = path
-    if tables[-1:] in (["auth"], ["tls"]):
-        is_secret = key in _SECRET_KEYS or key == "value"
+    if "auth" in tables or tables[-1:] == ["tls"]:
+        is_secret = key in _SECRET_KEYS or key == "value" or (not _AUTH_PAIRS.isdisjoint(tables) and is_telling(key))
     elif key == "proxy":
         is_secret = "@" in value
     else:
@@ -92,9 +93,7 @@ def _is_credential(path: tuple[str, ...], value: str) -> bool:
 
 def _places_in_code(app: App, text: str) -> Iterator[str]:
     for part in (app.api.auth, app.api.tls):
-        for field in () if part is None else dataclasses.fields(part):  # type: ignore[arg-type]
-            if field.name in _SECRET_KEYS and _shown(getattr(part, field.name)):
-                yield f"{type(part).__name__}({field.name}=...)"
+        yield from _places_in_settings(part)
     yield from (f"headers: {name}" for name, value in app.api.headers if is_telling(name) and value)
     if "@" in _shown(app.api.proxy):
         yield "Api(proxy=...)"
@@ -106,6 +105,19 @@ def _places_in_code(app: App, text: str) -> Iterator[str]:
                 yield f"line {node.lineno}"
             case _:
                 yield from (f"line {value.lineno}" for name, value in _named(node) if _is_value(name, value))
+
+
+def _places_in_settings(part: object) -> Iterator[str]:
+    for field in dataclasses.fields(part) if dataclasses.is_dataclass(part) else ():
+        value = getattr(part, field.name)
+        if field.name in _SECRET_KEYS and _shown(value):
+            yield f"{type(part).__name__}({field.name}=...)"
+        elif isinstance(value, Mapping):
+            for path, text in texts_of(value):
+                if is_telling(path[-1]) and text:
+                    yield f"{type(part).__name__}({field.name}=...): {'.'.join(path)}"
+        elif not isinstance(value, Secret):
+            yield from _places_in_settings(value)
 
 
 def _named(node: ast.AST) -> Iterator[tuple[str, ast.expr]]:

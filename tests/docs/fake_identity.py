@@ -1,0 +1,70 @@
+"""The APIs of docs/apis/identity.md whose credentials are issued, signed or in the path."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from urllib.parse import parse_qs
+
+import jwt
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+from tests.docs.fake_others import SECRET, by_ids
+from tests.docs.fake_paging import FakeApi, Made, Record, things
+from tests.docs.fake_server import Asked, Reply
+
+
+class Meetings(Made):
+    """Its token endpoint wants JSON, answers 201, nests the token and writes its end in milliseconds since 1970."""
+
+    def __init__(self, records: list[Record]) -> None:
+        super().__init__(records, by_ids("meetings"))
+
+    def answer(self, asked: Asked) -> Reply:
+        if asked.path == "/v2/token":
+            wanted = {"grant_type": "account_credentials", "client_id": SECRET, "client_secret": SECRET}
+            assert asked.json == wanted
+            return Reply({"data": {"token": "granted", "until": int(time.time() + 3600) * 1000}}, 201)
+        if asked.headers.get("x-auth-token") != "granted":
+            return Reply({"error": "invalid_token"}, 401)
+        return super().answer(asked)
+
+
+class Campaigns(Made):
+    """Knows the public key alone; a JWT that says it was issued in the future, or is good for long, is refused."""
+
+    def __init__(self, records: list[Record]) -> None:
+        super().__init__(records, by_ids("campaigns"))
+        self._key = ec.generate_private_key(ec.SECP256R1())
+        self.files = {
+            "private-key.pem": self._key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+        }
+
+    def answer(self, asked: Asked) -> Reply:
+        if asked.path == "/token":
+            form = parse_qs(asked.body.decode())
+            assert form["grant_type"] == ["urn:ietf:params:oauth:grant-type:jwt-bearer"]
+            claims = jwt.decode(form["assertion"][0], self._key.public_key(), ["ES256"], audience=f"{asked.home}/token")
+            assert (claims["iss"], claims["sub"], claims["scope"]) == (SECRET, SECRET, "campaigns.read")
+            assert claims["exp"] - claims["iat"] <= 600
+            return Reply({"access_token": "granted", "expires_in": 3600})
+        if asked.headers.get("authorization") != "Bearer granted":
+            return Reply({"error": "invalid_token"}, 401)
+        return super().answer(asked)
+
+
+def rates(asked: Asked, records: list[Record]) -> Reply:
+    """Writes the key into its links, and answers 404 where it is missing."""
+    if not asked.path.startswith(f"/v6/{SECRET}/"):
+        return Reply({"error": "not found"}, 404)
+    start = asked.number("after")
+    more = f"{asked.home}{asked.path}?after={start + 50}" if start + 50 < len(records) else None
+    return Reply({"rates": records[start : start + 50], "next": more})
+
+
+IDENTITIES: dict[str, Callable[[], FakeApi]] = {
+    "meetings": lambda: Meetings(things(900)),
+    "campaigns": lambda: Campaigns(things(900)),
+    "rates": lambda: Made(things(170), rates),
+}
