@@ -85,7 +85,7 @@ SECRET = env("PROXY")
 assert_type(SECRET, Secret)
 PROXIED = Api("https://api.example.com", proxy=SECRET)
 RULES = (Rule(Action.PAUSE, status=403, text="rate limit"), Rule(Action.ABSENT, status=410))
-SIGNED = JwtBearer(
+JWT_SIGNED = JwtBearer(
     Jwt(key=env("KEY"), issuer="me", claims={"scope": "read"}), "https://login.example.com", use="client"
 )
 OAUTH = Api("https://api.example.com", auth=ClientCredentials("https://login.example.com", env("ID"), env("SECRET")))
