@@ -22,7 +22,7 @@ ALGORITHMS: Final = (
     "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "HS256", "HS384", "HS512",
 )  # fmt: skip
 USES: Final = ("grant", "client", "bearer")
-"""The grant jwt-bearer (RFC 7523 2.1); proof of the client, by a grant of its own (2.2); credentials of a request."""
+"""The grant jwt-bearer of RFC 7523, 2.1; by 2.2 proof of the client, whatever its grant; credentials of a request."""
 ISSUED_EARLY_SECONDS: Final = 60
 """The issuer's clock may be behind ours, and would refuse a token from the future."""
 MAX_LIFETIME_SECONDS: Final = 3600
