@@ -10,6 +10,7 @@ from hypothesis import settings
 
 if TYPE_CHECKING:
     from tests.harness.azurite import Azurite
+    from tests.harness.search_servers import SearchStore
 
 # The contract suites are shipped code: pytest shows the values of their assertions only where it is told to, and before
 # anything of the package is imported.
@@ -50,3 +51,28 @@ def azurite() -> Iterator["Azurite"]:
         pytest.skip(problem)
     with start_azurite() as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def opensearch() -> Iterator["SearchStore"]:
+    """One for each process of tests. Each index in it has a name of its own."""
+    from tests.harness.search_servers import start_opensearch
+
+    with start_opensearch() as store:
+        yield store
+
+
+@pytest.fixture(scope="session")
+def elasticsearch() -> Iterator["SearchStore"]:
+    """As `opensearch`."""
+    from tests.harness.search_servers import start_elasticsearch
+
+    with start_elasticsearch() as store:
+        yield store
+
+
+@pytest.fixture(params=["opensearch", "elasticsearch"])
+def search_store(request: pytest.FixtureRequest) -> "SearchStore":
+    """A test with it is run on both."""
+    store: SearchStore = request.getfixturevalue(request.param)
+    return store

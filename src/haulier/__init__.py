@@ -46,6 +46,7 @@ __all__ = [  # noqa: RUF022 - in groups
     "Encoded",
     "Page",
     "Response",
+    "Search",
     # From one page to the next
     "Cursor",
     "Key",
@@ -90,6 +91,7 @@ if TYPE_CHECKING:
     from haulier.api.paging.positions import Offset, PageNumber
     from haulier.api.paging.totals import Guard, Total
     from haulier.api.records.page import Page
+    from haulier.api.search.search import Search
     from haulier.api.session import ItemApi
     from haulier.api.settings import Api
     from haulier.app.app import App
@@ -144,6 +146,7 @@ _HOMES = {
     "Response": "api.http.transport",
     "Rule": "api.answers.judgement",
     "RunInfo": "sources.context",
+    "Search": "api.search.search",
     "Secret": "api.identity.auth",
     "Seek": "api.paging.cursors",
     "Single": "api.paging.paginator",

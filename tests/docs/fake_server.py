@@ -85,7 +85,7 @@ def serving(answer: Answer, tls: ssl.SSLContext | None = None) -> Iterator[str]:
             self.end_headers()
             self.wfile.write(text)
 
-        do_GET = do_POST = _serve  # noqa: N815 - the names that the standard library calls
+        do_GET = do_POST = do_DELETE = _serve  # noqa: N815 - the names that the standard library calls
 
         def log_message(self, format: str, *args: object) -> None:
             """Nothing is said: what was asked, the tests look at."""

@@ -42,7 +42,7 @@ _OWN: Final = {
     "Page": "slices",
     "Response": "with_seconds",
     "ApiError": "restarts may_be_of_item body shape",
-    "BodyError": "(shape)",
+    "BodyError": "(shape) (is_outage) is_outage",
     # What the walk over the pages asks kinds of paging and totals, and notes down.
     "Finished": "spans",
     "Guard": "holds",

@@ -119,6 +119,8 @@ def with_rest(part: dict[str, Any]) -> dict[str, Any]:
 
 def with_rest_of_stream(part: dict[str, Any]) -> dict[str, Any]:
     rest = {key: value for key, value in STREAM.items() if not (key == "get" and "post" in part)}
+    if "search" in part:
+        rest = {"full": STREAM["full"]}
     if "parent" in part or "incremental" in part:
         rest.pop("full")
     return {**rest, **part}

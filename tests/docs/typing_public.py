@@ -51,6 +51,7 @@ from haulier import (
     Response,
     Rule,
     RunInfo,
+    Search,
     Secret,
     Seek,
     Single,
@@ -222,6 +223,25 @@ def paginator() -> Paginator:
         Single(),
     ]
     return known[0]
+
+
+CLICKS = Search(
+    "clicks-*",
+    time="@timestamp",
+    unit="",
+    query={"term": {"country": "se"}},
+    add=("_id",),
+    size=1_000,
+    tie="event_id",
+    slices=2,
+    keep_alive="30s",
+)
+
+
+async def clicks(window: TimeWindow, ctx: Context) -> AsyncIterator[Page]:
+    await ctx.api.check_search(CLICKS)
+    async for page in ctx.api.search(CLICKS, window, rules=(Rule(Action.OUTAGE, status=418),)):
+        yield page
 
 
 async def test_assets() -> None:

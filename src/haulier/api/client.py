@@ -13,6 +13,7 @@ from haulier.api.limits.patience import Patience
 from haulier.api.paging.totals import Total
 from haulier.api.requester import ApiParts, ItemPlace, MovedTotal, Usage
 from haulier.api.scope.scope import Scope
+from haulier.api.search.knowledge import SearchKnowledge
 from haulier.api.session import ItemApi
 from haulier.api.settings import Api
 from haulier.clock import Clock
@@ -40,10 +41,11 @@ class Client:
         self.scope = scope
         self.findings = self._parts.findings
         self.redactor = redactor
+        self._search_knowledge = SearchKnowledge()
 
     def session(self, place: ItemPlace | None = None, *, is_suspect: bool = False) -> ItemApi:
         """``is_suspect``: the item failed before, so failures are retried less often."""
-        return ItemApi(self._parts, place, is_suspect=is_suspect)
+        return ItemApi(self._parts, place, is_suspect=is_suspect, search_knowledge=self._search_knowledge)
 
     async def ask_time(self) -> ServerTime:
         """What the API's own clock shows. It waits for its turn as any request does. Raises `ApiError` where no answer

@@ -139,8 +139,10 @@ class BodyError(ItemError):
     To do: compare `records`, `pages` and `total` of the stream with an answer, which `haulier try SOURCE` shows.
     """
 
-    def __init__(self, text: str, shape: Shape = Shape.OTHER) -> None:
+    def __init__(self, text: str, shape: Shape = Shape.OTHER, *, is_outage: bool = False) -> None:
+        """``is_outage``: a part of the API is down, and says so under a good status."""
         self.shape = shape
+        self.is_outage = is_outage
         super().__init__(text)
 
 

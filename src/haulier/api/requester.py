@@ -192,16 +192,18 @@ class Requester:
         read_end: Callable[[Response, Action], T | None] | None = None,
         read_anew: Callable[[Response], object] | None = None,
         ahead: Ahead | None = None,
+        is_repeatable: bool = True,
     ) -> Answered[T]:
         """Send until ``read`` can read an answer. Raises `ApiError` with an action about the item.
 
         Retries wait with full jitter, within the retry budget and without a slot; pauses stop all requests of the
         source. ``rules`` precede the source's. ``read_end`` reads the body of a good status that a rule calls END or
         ABSENT. ``read_anew`` reads a later answer to the same request, where ``read`` remembers what it read.
+        ``is_repeatable``: it is answered alike some minutes later, so that it can be the witness.
         """
         self._sends += 1
         try:
-            return await self._send(request, read, expected, rules, is_first_page, read_end, read_anew, ahead)
+            return await self._send(request, read, expected, rules, is_first_page, read_end, read_anew, ahead, is_repeatable)
         finally:
             self._sends -= 1
 
@@ -215,6 +217,7 @@ class Requester:
         read_end: Callable[[Response, Action], T | None] | None,
         read_anew: Callable[[Response], object] | None,
         ahead: Ahead | None,
+        is_repeatable: bool,
     ) -> Answered[T]:
         parts = self._parts
         rules = (*rules, *parts.rules)
@@ -229,7 +232,7 @@ class Requester:
                 try:
                     (read_anew or read)(outcome)
                 except BodyError as error:
-                    judgement = judge_outcome(BodyProblem(str(error), shape=error.shape))
+                    judgement = judge_outcome(BodyProblem(str(error), is_outage=error.is_outage, shape=error.shape))
             return judgement.final
 
         repeats = pauses = silences = 0
@@ -245,7 +248,7 @@ class Requester:
                     try:
                         found = read_end(outcome, judgement.action) if read_end is not None and is_good else None
                     except BodyError as error:
-                        judgement = judge_outcome(BodyProblem(str(error), shape=error.shape))
+                        judgement = judge_outcome(BodyProblem(str(error), is_outage=error.is_outage, shape=error.shape))
                     else:
                         parts.budget.note_success()
                         parts.scope.note_success(outcome, is_first_page=is_first_page)
@@ -254,12 +257,15 @@ class Requester:
                     try:
                         value = read(outcome)
                     except BodyError as error:
-                        judgement = judge_outcome(BodyProblem(str(error), shape=error.shape))
+                        judgement = judge_outcome(BodyProblem(str(error), is_outage=error.is_outage, shape=error.shape))
                     else:
                         parts.budget.note_success()
                         parts.patience.note(self._place.stream, outcome.first_byte_seconds, is_first_page=is_first_page)
                         parts.scope.note_success(
-                            outcome, request=request, judged=judge_with_body, is_first_page=is_first_page
+                            outcome,
+                            request=request if is_repeatable else None,
+                            judged=judge_with_body,
+                            is_first_page=is_first_page,
                         )
                         return Answered(outcome, judgement.action, value)
             reason = parts.redactor.redact(judgement.reason)
@@ -337,6 +343,10 @@ class Requester:
                 return await self._parts.transport.send(counted)
             except TransportError as error:
                 return error
+
+    async def send_in_vain(self, request: Request) -> None:
+        """Send once, at the gate as all others; whatever comes of it counts neither as success nor as failure."""
+        await self._send_once(request, 0, Trail(self._place.run_id, self._place.stream), 0.0, is_first_page=False)
 
     async def _before_follow_up(self) -> None:
         await self._parts.scope.before_follow_up()

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Mapping
+import contextlib
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
 from typing import Any
 
 import msgspec
 
-from haulier.api.answers.judgement import EXPECTED_PAGE, ExpectedAnswer
+from haulier.api.answers.judgement import EXPECTED_PAGE, ExpectedAnswer, Rule
 from haulier.api.errors import Action, BodyError
 from haulier.api.http.transport import Response
 from haulier.api.http.urls import Link, LinkError, Pairs, Query, join, pairs_of, resolve
@@ -23,7 +24,14 @@ from haulier.api.records.page import Page, not_json_error, text_of
 from haulier.api.records.paths import ROOT, check_path, explain_missing, raw_at
 from haulier.api.records.record_finder import LIST, check_shape
 from haulier.api.requester import ApiParts, ItemPlace, Requester, Usage
+from haulier.api.search.body import span_of
+from haulier.api.search.index_check import check_search
+from haulier.api.search.knowledge import SearchKnowledge
+from haulier.api.search.reader import SearchReader
+from haulier.api.search.search import Search
+from haulier.api.search.server import SearchServer
 from haulier.errors import ItemError, UsageError
+from haulier.items.windows import TimeWindow
 
 Headers = Mapping[str, str] | Iterable[tuple[str, str]]
 
@@ -35,8 +43,16 @@ class ItemApi:
     and `UsageError` for what cannot be sent.
     """
 
-    def __init__(self, parts: ApiParts, place: ItemPlace | None = None, *, is_suspect: bool = False) -> None:
+    def __init__(
+        self,
+        parts: ApiParts,
+        place: ItemPlace | None = None,
+        *,
+        is_suspect: bool = False,
+        search_knowledge: SearchKnowledge | None = None,
+    ) -> None:
         self._parts = parts
+        self._search_knowledge = search_knowledge or SearchKnowledge()
         self._requester = Requester(parts, place, is_suspect=is_suspect)
         self.assumption = ""
         """For `haulier try`: the first assumption about an answer, in words."""
@@ -141,6 +157,31 @@ class ItemApi:
         found = walk.pages(self._first(method, path, query, json, headers))
         return found if self.most_pages is None else _first_of(found, self.most_pages)
 
+    def search(
+        self, search: Search, window: TimeWindow | None = None, *, rules: Iterable[Rule] = ()
+    ) -> AsyncIterator[Page]:
+        """Iterate over the documents of Elasticsearch or OpenSearch in a window, as the bytes that the server sent;
+        over all of the index without one.
+
+        An iteration that ends without an error has read as many documents as the server counts, each once.
+        ``rules`` precede the source's.
+        """
+        if window is not None and not search.time:
+            raise UsageError("A search without a `time` cannot be asked for a window. Name the field of the time.")
+        span = None if window is None else span_of(search, window)
+        reader = SearchReader(self._requester, self._search_server(rules), search, span)
+        found = reader.pages()
+        return found if self.most_pages is None else _first_of(found, self.most_pages)
+
+    async def check_search(self, search: Search, *, rules: Iterable[Rule] = ()) -> None:
+        """Look whether windows find every document of a search: before a run, in an enumerator. Raises `UsageError`
+        where no index has the name, where its field of time is not mapped, or where documents lack it."""
+        await check_search(self._search_server(rules), search)
+
+    def _search_server(self, rules: Iterable[Rule]) -> SearchServer:
+        parts = self._parts
+        return SearchServer(self._requester, parts.settings.url, self._search_knowledge, tuple(rules))
+
     def _assume(self, what: str) -> None:
         self.assumption = self.assumption or what
 
@@ -172,9 +213,10 @@ def _pairs(headers: Headers) -> Pairs:
     return tuple(headers.items()) if isinstance(headers, Mapping) else tuple(headers)
 
 
-async def _first_of(pages: AsyncIterator[Page], count: int) -> AsyncIterator[Page]:
-    async for page in pages:
-        yield page
-        count -= 1
-        if not count:
-            break
+async def _first_of(pages: AsyncGenerator[Page, None], count: int) -> AsyncIterator[Page]:
+    async with contextlib.aclosing(pages):
+        async for page in pages:
+            yield page
+            count -= 1
+            if not count:
+                break

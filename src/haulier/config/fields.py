@@ -53,8 +53,10 @@ class Field(Generic[T]):
 class TableShape:
     """The keys that a table may have."""
 
-    def __init__(self, doc: str, *fields: Field[Any], one_of: tuple[str, ...] = ()) -> None:
+    def __init__(self, doc: str, *fields: Field[Any], one_of: tuple[str, ...] = (), alone: str = "") -> None:
+        """``alone``: a key of ``one_of`` that takes the place of the required ones."""
         self.doc = doc
+        self.alone = alone
         self.fields = fields
         self.one_of = one_of
         """Keys of which exactly one must be given."""
@@ -83,7 +85,9 @@ class TableShape:
             "properties": {field.name: {**field.kind.schema(), "description": field.doc} for field in self.fields},
         }
         required = [field.name for field in self.fields if field.is_required]
-        if required:
+        if required and self.alone:
+            tree["anyOf"] = [{"required": [self.alone]}, {"required": required}]
+        elif required:
             tree["required"] = required
         if self.one_of:
             tree["oneOf"] = [{"required": [name]} for name in self.one_of]

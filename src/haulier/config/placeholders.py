@@ -127,3 +127,8 @@ def _check(strings: Iterable[Strings], allowed: tuple[str, ...]) -> set[str]:
         except PlaceholderError as error:
             raise place.error(error.problem, error.remedy) from error
     return found
+
+
+def check_strings(strings: Iterable[Strings], allowed: tuple[str, ...]) -> set[str]:
+    """As `_check`, for the tables that have a request of their own kind."""
+    return _check(strings, allowed)

@@ -17,6 +17,7 @@ from haulier.config.place import Place
 from haulier.config.placeholders import check_placeholders
 from haulier.config.request_kinds import EmptyAnswers, FieldTexts, HeaderPairs, JsonBody, JsonPath, JsonPaths
 from haulier.config.rules_table import RULES
+from haulier.config.search_table import SEARCH_TABLE, read_search_stream
 from haulier.config.value_kinds import Choice, NamedValue, TableOf, Text, WholeNumber, errors_at
 from haulier.config.values_table import ONCE_TABLE, VALUES_TABLE
 from haulier.items.workitem import MAX_NAME_LENGTH
@@ -49,6 +50,7 @@ def only(**division: Enumeration) -> Enumeration:
 
 GET = Field("get", PathText(), "The path of a page, below the API's url.", 'get = "/items"', to="path")
 POST = Field("post", PathText(), "The path of a page that is asked for by POST.", 'post = "/search"', to="path")
+SEARCH = Field("search", SEARCH_TABLE, SEARCH_TABLE.shape.doc, 'search = { index = "clicks-*", time = "@timestamp" }')
 JSON = Field("json", JsonBody(), "The JSON body of a POST.", 'json = { filter = "active" }')
 HEADERS = Field(
     "headers", HeaderPairs(), "Headers of this stream's requests.", 'headers = { Accept = "application/json" }'
@@ -135,12 +137,14 @@ _PARENT_FIELDS = (PARENT, BATCH, ABSENT)
 STREAM = TableShape(
     "One kind of record.",
     *_REQUEST_FIELDS,
+    SEARCH,
     TOTAL,
     DIVIDE,
     *_RECORD_FIELDS,
     *_PARENT_FIELDS,
     *_MODE_FIELDS,
-    one_of=("get", "post"),
+    one_of=("get", "post", "search"),
+    alone="search",
 )
 
 
@@ -148,6 +152,8 @@ def read_stream(name: str, value: Any, place: Place) -> StreamRecipe:
     """The stream's recipe, with every placeholder checked."""
     table = STREAM.open(value, place)
     _check_division(table, name)
+    if SEARCH in table:
+        return read_search_stream(name, table, value, table.need(SEARCH), (*_RECORD_FIELDS, *_MODE_FIELDS))
     is_get = GET in table
     if is_get and JSON in table:
         raise place.at("json").error("a GET request has no body.", "Write `post` in place of `get`, or use `query`.")

@@ -32,6 +32,8 @@ def fingerprint(mode: str, streams: Iterable[StreamRecipe], known: Mapping[str, 
 
 def _shape(stream: StreamRecipe, mode: str, known: Mapping[str, StreamRecipe]) -> list[Any]:
     shape = {name: canonical(getattr(stream, name)) for name in _STREAM}
+    if stream.search is not None:
+        shape["search"] = canonical(stream.search)
     if stream.add:
         shape["add"] = canonical(stream.add)
     if stream.shape != LIST:

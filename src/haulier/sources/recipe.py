@@ -15,6 +15,7 @@ from haulier.api.paging.totals import Total
 from haulier.api.records.empty_forms import EMPTY_LIST_ONLY, EmptyForms
 from haulier.api.records.paths import ROOT, check_path
 from haulier.api.records.record_finder import LIST
+from haulier.api.search.search import Search
 from haulier.errors import UsageError
 from haulier.items.bounds import Bounds
 
@@ -157,6 +158,8 @@ class StreamRecipe:
     """Takes the place of ``full``."""
     rules: tuple[Rule, ...] = ()
     """Apply ahead of the source's own rules."""
+    search: Search | None = None
+    """Takes the place of path, records, pages and total."""
     priority: int = 0
     """Streams with a higher one are planned first."""
 

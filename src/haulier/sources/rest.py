@@ -20,7 +20,8 @@ from haulier.sources.new_ids import NewIdsDivision
 from haulier.sources.new_windows import NewWindowsDivision
 from haulier.sources.parents import Parents
 from haulier.sources.recipe import StreamRecipe, WindowsRecipe
-from haulier.sources.stream_pages import fetch_pages
+from haulier.sources.search.pages import check_before
+from haulier.sources.stream_pages import fetch_pages, snapshot_text
 
 CLOCKS_APART = timedelta(hours=1)
 """A full run does not ask the API for its time: so much earlier than its own it is over by the API's clock, too."""
@@ -91,6 +92,8 @@ class RestSource:
     async def enumerate(self, mode: str, streams: Iterable[str], context: Context) -> AsyncIterator[WorkItem]:
         """Streams with a higher priority come first, others by name."""
         for stream in sorted(streams, key=lambda name: (-self._streams[name].priority, name)):
+            owner = self._streams[self.owner_of(stream)]
+            await check_before(owner, mode, context, {"snapshot_time": snapshot_text(context.snapshot_time)})
             async for item in self._divisions[mode][stream].items(context):
                 yield item
 

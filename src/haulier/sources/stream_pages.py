@@ -14,6 +14,7 @@ from haulier.api.records.paths import first_byte
 from haulier.sources.context import Context
 from haulier.sources.recipe import Pairs, StreamRecipe
 from haulier.sources.record_links import PagesOfLink, fill_link, is_link
+from haulier.sources.search.pages import search_pages
 from haulier.sources.stream_rules import with_rules
 from haulier.sources.templates import (
     KEY,
@@ -70,6 +71,9 @@ def fetch_pages(
     came.
     """
     values = {**values, "snapshot_time": snapshot_text(context.snapshot_time)}
+    if recipe.search is not None:
+        found = search_pages(recipe, recipe.search, values, context)
+        return _with_fields(found, build_fields(recipe.add, values, exact)) if recipe.add else found
     asked = build_request(recipe, query, values, exact)
     pages = context.api.pages(
         asked.path,

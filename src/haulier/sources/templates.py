@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping
+from typing import Any
 from urllib.parse import quote
 
 from haulier.api.http.urls import Encoded
@@ -88,6 +89,16 @@ def fill_value(text: str, values: PlaceholderValues) -> PlaceholderValue:
     """A placeholder that is the whole text keeps its type."""
     name = lone_placeholder(text)
     return values[name] if name is not None and name in values else fill(text, values)
+
+
+def fill_tree(tree: object, values: PlaceholderValues) -> Any:
+    if isinstance(tree, str):
+        return fill_value(tree, values)
+    if isinstance(tree, Mapping):
+        return {key: fill_tree(value, values) for key, value in tree.items()}
+    if isinstance(tree, list | tuple):
+        return [fill_tree(value, values) for value in tree]
+    return tree
 
 
 def lone_placeholder(text: str) -> str | None:

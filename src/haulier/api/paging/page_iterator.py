@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import logging
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
 from dataclasses import replace
 from typing import Final
 
@@ -74,7 +74,7 @@ class PageIterator:
         self._tail: list[bytes] = []
         """Records that the next page must begin with."""
 
-    async def pages(self, request: PageRequest) -> AsyncIterator[Page]:
+    async def pages(self, request: PageRequest) -> AsyncGenerator[Page, None]:
         """Raises `ApiError` at an end that is not the API's."""
         first = self._listing.paginator.first(request)
         following: PageRequest | None = first

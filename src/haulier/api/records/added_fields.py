@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -29,7 +30,7 @@ def add_fields(records: Sequence[Bytes], fields: Mapping[str, Any], *, first_pla
         opening = msgspec.json.encode(dict(fields))[:-1]
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
         raise ItemError(f"The fields {', '.join(fields)} cannot be written as JSON: {error}.") from error
-    return [*_prepend(records, opening, tuple(fields), first_place)]
+    return [*_prepend(records, itertools.repeat(opening), tuple(fields), first_place)]
 
 
 def add_keyed_fields(
@@ -53,13 +54,19 @@ def add_keyed_fields(
     return added
 
 
-def _prepend(records: Sequence[Bytes], opening: bytes, names: tuple[str, ...], first_place: int) -> Iterator[bytes]:
+def add_to_each(records: Sequence[Bytes], openings: Sequence[bytes], names: tuple[str, ...]) -> list[bytes]:
+    """As `add_fields`, with fields of its own for each record: ``{"_id":"a"``, an object that does not end."""
+    return [*_prepend(records, openings, names, 1)]
+
+
+def _prepend(
+    records: Sequence[Bytes], openings: Iterable[bytes], names: tuple[str, ...], first_place: int
+) -> Iterator[bytes]:
     texts = [bytes(record) for record in records]
     page = b"".join(texts)
     signs = tuple({sign for name in names for sign in _signs(name)})
     is_doubtful = any(sign in page for sign in signs)
-    joined = opening + b","
-    for place, text in enumerate(texts, first_place):
+    for place, (text, opening) in enumerate(zip(texts, openings, strict=False), first_place):
         if not text.startswith(b"{"):
             text = text.lstrip(_SPACE)
             if not text.startswith(b"{"):
@@ -67,7 +74,7 @@ def _prepend(records: Sequence[Bytes], opening: bytes, names: tuple[str, ...], f
         if is_doubtful and any(sign in text for sign in signs):
             _check(text, place, names)
         is_empty = not text.startswith(b'{"') and text[1:].lstrip(_SPACE).startswith(b"}")
-        yield (opening if is_empty else joined) + text[1:]
+        yield (opening if is_empty else opening + b",") + text[1:]
 
 
 def _signs(name: str) -> Iterator[bytes]:

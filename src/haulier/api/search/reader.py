@@ -1,0 +1,237 @@
+"""Reads the documents of one item."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Final
+
+from msgspec import Raw
+
+from haulier.api.errors import Action, ApiError, PagingError
+from haulier.api.paging.page_size import is_too_large
+from haulier.api.records.page import Page
+from haulier.api.requester import FirstPage, Requester
+from haulier.api.search.body import Span, page_body, search_body
+from haulier.api.search.dialect import Dialect
+from haulier.api.search.distinct_hits import DistinctHits
+from haulier.api.search.hits import HitPage
+from haulier.api.search.index_check import check_search, require_tie
+from haulier.api.search.search import Search
+from haulier.api.search.server import SearchServer
+from haulier.api.search.slices import merge
+from haulier.errors import UsageError
+
+SLICED_PAGES: Final = 4
+"""An item with more pages is read by slices: below that they would be short ones."""
+MAX_DOCUMENTS: Final = 5_000_000
+"""Of one item: 40 MB of numbers, by which they are told apart."""
+SHARD_DOC: Final = "_shard_doc"
+
+
+@dataclass
+class _Snapshot:
+    """A point in time. Each answer may name it anew."""
+
+    dialect: Dialect
+    id: str
+
+
+class SearchReader:
+    def __init__(self, requester: Requester, server: SearchServer, search: Search, span: Span | None) -> None:
+        self._requester = requester
+        self._server = server
+        self._search = search
+        self._span = span
+        self._size = search.size
+        self._hits = DistinctHits()
+        self._name = (search.index, search.time)
+        self._promised = 0
+        """Documents of all walks, as the server counts them."""
+
+    async def pages(self) -> AsyncGenerator[Page, None]:
+        """Raises `ApiError` unless as many documents came as there are, each once."""
+        large = self._server.knowledge.large
+        if self._name not in large:
+            page = await self._first_without_snapshot()
+            if page is not None:
+                self._hits.add(page.places)
+                self._compare(page.total)
+                if page.places:
+                    yield page.page
+                return
+        async with aclosing(self._of_snapshot()) as pages:
+            async for page in pages:
+                self._hits.add(page.places)
+                if page.places:
+                    yield page.page
+                del page
+
+    async def _first_without_snapshot(self) -> HitPage | None:
+        """The whole item, if it is one page; else None. A single request is a point in time by itself."""
+        page = await self._ask(self._page)
+        self._note_first(page)
+        if page.total == 0:
+            await self._prove_empty()
+        if page.total is not None and page.total <= len(page):
+            return page
+        self._server.knowledge.large.add(self._name)
+        return None
+
+    async def _page(self, size: int) -> HitPage:
+        return await self._server.search(self._search, search_body(self._search, self._span, size))
+
+    async def _prove_empty(self) -> None:
+        """An index that is mapped otherwise than it was is answered as an empty one."""
+        if self._name in self._server.knowledge.checked:
+            return
+        try:
+            await check_search(self._server, self._search)
+        except UsageError as error:
+            raise ApiError(str(error), action=Action.CONFIG) from error
+
+    async def _of_snapshot(self) -> AsyncGenerator[HitPage, None]:
+        dialect = await self._server.dialect()
+        if not dialect.has_snapshots:
+            raise ApiError(
+                f"There are more documents here than {self._size:,}, the `size` of one search, and {dialect.name} has "
+                "no point in time (PIT) to page them by. The item is divided; with a smaller step it would not have "
+                "to be.",
+                action=Action.SPLIT,
+            )
+        try:
+            require_tie(dialect, self._search)
+        except UsageError as error:
+            raise ApiError(str(error), action=Action.CONFIG) from error
+        snapshot = _Snapshot(dialect, await self._server.open_snapshot(dialect, self._search))
+        try:
+            async with aclosing(self._read(snapshot)) as pages:
+                async for page in pages:
+                    yield page
+                    del page
+        finally:
+            await self._server.close_snapshot(dialect, snapshot.id)
+
+    async def _read(self, snapshot: _Snapshot) -> AsyncGenerator[HitPage, None]:
+        total: int | None = None
+        if self._search.slices > 1:
+            total = self._total_of(await self._page_of(snapshot, 0, [], None))
+        parts = 1 if total is None or total <= SLICED_PAGES * self._size else self._search.slices
+        walks = [self._walk(snapshot, (number, parts) if parts > 1 else None) for number in range(parts)]
+        async with aclosing(walks[0] if parts == 1 else merge(walks)) as pages:
+            async for page in pages:
+                yield page
+                del page
+        if self._promised <= self._search.size:
+            self._server.knowledge.large.discard(self._name)
+        if total is not None and self._promised != total:
+            raise PagingError(
+                f"A point in time of {self._search.index!r} has {total:,} documents here, and its {parts} slices say "
+                f"that they have {self._promised:,}."
+            )
+        self._compare(self._promised)
+
+    async def _walk(self, snapshot: _Snapshot, part: tuple[int, int] | None) -> AsyncGenerator[HitPage, None]:
+        """The pages of a slice, or of all."""
+        after: list[Raw] = []
+        total: int | None = None
+        received = 0
+        while True:
+            page = await self._ask(functools.partial(self._page_of, snapshot, after=after, part=part))
+            if total is None:
+                total = self._total_of(page)
+                self._promised += total
+                if part is None:
+                    self._note_first(page)
+            elif page.total is not None and page.total != total:
+                raise PagingError(f"A point in time had {total:,} documents here, and on a later page {page.total:,}.")
+            received += len(page)
+            # A page that ends the list and is full is looked behind.
+            is_last = not page.places or received > total or (received == total and len(page) < self._size)
+            after = page.after
+            if not is_last:
+                self._check_key(after)
+            yield page
+            del page
+            if is_last:
+                break
+        if received != total:
+            raise self._miscounted(total, received)
+
+    async def _ask(self, send: Callable[..., Awaitable[HitPage]]) -> HitPage:
+        """With a smaller page where one is too large. Other slices ask for smaller ones then, too."""
+        while True:
+            size = self._size
+            try:
+                return await send(size=size)
+            except ApiError as error:
+                if size == 1 or not is_too_large(error):
+                    raise
+                self._size = min(self._size, size // 2)
+
+    async def _page_of(self, snapshot: _Snapshot, size: int, after: list[Raw], part: tuple[int, int] | None) -> HitPage:
+        sort = self._search.tie or SHARD_DOC
+        asked = page_body(
+            search_body(self._search, self._span, size), snapshot.id, self._search.keep_alive, sort, after, part
+        )
+        if after and sort == SHARD_DOC:
+            # Counting them again would make the server look at each document for each page.
+            asked["track_total_hits"] = False
+        page = await self._server.search_snapshot(self._search, asked)
+        snapshot.id = page.snapshot or snapshot.id
+        return page
+
+    def _total_of(self, page: HitPage) -> int:
+        """Raises `ApiError` also for more than one item can have."""
+        if page.total is None:
+            raise PagingError("The server did not count the documents to their end, though it was asked to.")
+        if page.total > MAX_DOCUMENTS:
+            raise ApiError(
+                f"{self._search.index!r} has {page.total:,} documents here, and one item can have {MAX_DOCUMENTS:,}. "
+                "The item is divided; with a smaller step it would not have to be.",
+                action=Action.SPLIT,
+            )
+        return page.total
+
+    def _check_key(self, after: list[Raw]) -> None:
+        if not after:
+            raise PagingError("The server sends no sort values, by which the next page would be asked for.")
+        if bytes(after[-1]) == b"null":
+            raise PagingError(
+                f"A document has no {self._search.tie!r} (`tie`), so that what comes after it cannot be asked for. "
+                "Name a field that each document has; a `.keyword` has none where the text is longer than 256 "
+                "characters (ignore_above).",
+                action=Action.POISON,
+            )
+
+    def _compare(self, total: int | None) -> None:
+        if total != self._hits.count:
+            raise self._miscounted(total, self._hits.count)
+        if doubled := self._hits.doubled():
+            raise PagingError(
+                f"{doubled:,} of {total:,} documents of {self._search.index!r} came twice, so that as many others are "
+                "missing, though the count is right. The item begins again."
+            )
+
+    def _miscounted(self, total: int | None, received: int) -> PagingError:
+        promised = "an unknown number of" if total is None else f"{total:,}"
+        advice = f" Is {self._search.tie!r} (`tie`) different in each document?" if self._search.tie else ""
+        return PagingError(
+            f"{self._search.index!r} has {promised} documents here, and {received:,} came. The item begins again."
+            + advice
+        )
+
+    def _note_first(self, page: HitPage) -> None:
+        total = page.total
+        self._requester.note_first_page(
+            FirstPage(
+                records=len(page),
+                total=total,
+                has_more=total is None or total > len(page),
+                is_total_exact=total is not None,
+                looks_behind_full_end=True,
+                divide_above=MAX_DOCUMENTS,
+            )
+        )

@@ -1,0 +1,150 @@
+"""Requests to a search server."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Sequence
+from typing import Any, Final, TypeVar
+
+import msgspec
+
+from haulier.api.answers.judgement import ExpectedAnswer, Rule
+from haulier.api.errors import Action, ApiError, BodyError
+from haulier.api.http.transport import Request, Response
+from haulier.api.http.urls import Pairs, join, with_query
+from haulier.api.requester import Requester
+from haulier.api.search.dialect import UNKNOWN, Dialect, index_path, read_dialect
+from haulier.api.search.hits import LOST_SNAPSHOT, HitPage, lost_snapshot_error, read_hits
+from haulier.api.search.knowledge import SearchKnowledge
+from haulier.api.search.search import Search
+
+CLOSE_SECONDS: Final = 5.0
+"""Most time for giving a point in time back. The server drops it by itself soon after."""
+
+_WHOLE: Final = (("allow_partial_search_results", "false"),)
+_LOST: Final = tuple(Rule(Action.RESTART, status=status, text=LOST_SNAPSHOT) for status in (400, 404, 500, 503))
+"""A good answer is not searched for the text: a record may hold it."""
+_JSON: Final = (("Content-Type", "application/json"),)
+"""Both servers read it. The types of one version of a client are refused by others."""
+_NOT_TOLD: Final = frozenset({403, 404, 405})
+
+T = TypeVar("T")
+
+
+class SearchServer:
+    """Speaks to the server for one item."""
+
+    def __init__(self, requester: Requester, api_url: str, knowledge: SearchKnowledge, rules: Sequence[Rule]) -> None:
+        self._requester = requester
+        self._api_url = api_url
+        self.knowledge = knowledge
+        self._rules = tuple(rules)
+
+    async def dialect(self) -> Dialect:
+        """Asked once a process. `UNKNOWN` where it is not told: some credentials may read indices and nothing else."""
+        knowledge = self.knowledge
+        async with knowledge.asking:
+            if knowledge.dialect is None:
+                try:
+                    knowledge.dialect = await self._send(
+                        self._request("GET", "/"), lambda answer: read_dialect(answer.body)
+                    )
+                except ApiError as error:
+                    if error.status not in _NOT_TOLD:
+                        raise
+                    self._requester.say_once(
+                        "the server does not say what it is, so no point in time is asked for, and an item with more "
+                        "documents than `size` is divided; the right to GET / (cluster:monitor/main) would change that",
+                        status=str(error.status),
+                    )
+                    knowledge.dialect = UNKNOWN
+            return knowledge.dialect
+
+    async def search(self, search: Search, body: Any) -> HitPage:
+        """One page without a point in time."""
+        path = f"/{index_path(search.index)}/_search"
+        return await self._hits(search, path, body, is_repeatable=True)
+
+    async def search_snapshot(self, search: Search, body: Any) -> HitPage:
+        """One page of the point in time that the body names, and which knows its indices."""
+        return await self._hits(search, "/_search", body, is_repeatable=False)
+
+    async def open_snapshot(self, dialect: Dialect, search: Search) -> str:
+        alive = (("keep_alive", search.keep_alive),)
+        request = self._request("POST", dialect.opening(search.index), alive)
+        return await self._send(request, lambda answer: dialect.snapshot_of(answer.body), is_repeatable=False)
+
+    async def close_snapshot(self, dialect: Dialect, snapshot: str) -> None:
+        """Best effort: an answer proves nothing, and none matters."""
+        path, body = dialect.closing(snapshot)
+        with contextlib.suppress(ApiError, TimeoutError):
+            async with asyncio.timeout(CLOSE_SECONDS):
+                await self._requester.send_in_vain(self._request("DELETE", path, body=body))
+
+    async def field_types(self, index: str, names: Sequence[str]) -> dict[str, dict[str, FieldCapability]] | None:
+        """By field, then by type; None where no index has the name."""
+        query = (("fields", ",".join(names)), ("include_unmapped", "true"))
+        request = self._request("GET", f"/{index_path(index)}/_field_caps", query)
+        found = await self._send(request, lambda answer: _capabilities(answer.body))
+        return found.fields if found.indices else None
+
+    async def _hits(self, search: Search, path: str, body: Any, *, is_repeatable: bool) -> HitPage:
+        request = self._request("POST", path, _WHOLE, body)
+        try:
+            page = await self._send(
+                request, lambda answer: read_hits(answer.body, search.add), is_repeatable=is_repeatable
+            )
+        except ApiError as error:
+            if error.action is Action.RESTART and not is_repeatable and error.status is not None:
+                raise lost_snapshot_error(f"{self.shown(request)}: the point in time is gone") from error
+            raise
+        if not page.shards:
+            raise ApiError(
+                f"{self.shown(request)}: no index is called {search.index!r}, so that nothing was searched "
+                "(_shards.total is 0). Correct `index`, or give the credentials the right to read it.",
+                action=Action.CONFIG,
+            )
+        return page
+
+    async def _send(self, request: Request, read: Callable[[Response], T], *, is_repeatable: bool = True) -> T:
+        answered = await self._requester.send(
+            request,
+            read,
+            expected=ExpectedAnswer(),
+            rules=(*_LOST, *self._rules),
+            is_first_page=is_repeatable,
+            is_repeatable=is_repeatable,
+        )
+        if answered.value is None:
+            raise ApiError(
+                f"{self.shown(request)}: a rule of the source calls this answer {answered.action!r}, which a search "
+                "has no use for. Remove the rule.",
+                action=Action.CONFIG,
+            )
+        return answered.value
+
+    def shown(self, request: Request) -> str:
+        return self._requester.describe(request)
+
+    def _request(self, method: str, path: str, query: Pairs = (), body: Any = None) -> Request:
+        url, _ = join(self._api_url, path)
+        content = b"" if body is None else msgspec.json.encode(body)
+        return Request(method, with_query(url, query), _JSON if content else (), content)
+
+
+class FieldCapability(msgspec.Struct, frozen=True):
+    searchable: bool = True
+    indices: tuple[str, ...] = ()
+
+
+class _Capabilities(msgspec.Struct, frozen=True):
+    indices: tuple[str, ...]
+    fields: dict[str, dict[str, FieldCapability]]
+
+
+def _capabilities(body: bytes) -> _Capabilities:
+    try:
+        return msgspec.json.decode(body, type=_Capabilities)
+    except msgspec.DecodeError as error:
+        raise BodyError(f"the fields of the index are not told: {error}") from error

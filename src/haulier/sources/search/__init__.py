@@ -1,0 +1,1 @@
+"""Streams whose records are documents of a search server."""
