@@ -203,7 +203,9 @@ class Requester:
         """
         self._sends += 1
         try:
-            return await self._send(request, read, expected, rules, is_first_page, read_end, read_anew, ahead, is_repeatable)
+            return await self._send(
+                request, read, expected, rules, is_first_page, read_end, read_anew, ahead, is_repeatable
+            )
         finally:
             self._sends -= 1
 
