@@ -348,7 +348,7 @@ class Requester:
 
     async def send_in_vain(self, request: Request) -> None:
         """Send once, at the gate as all others; whatever comes of it counts neither as success nor as failure."""
-        await self._send_once(request, 0, Trail(self._place.run_id, self._place.stream), 0.0, is_first_page=False)
+        await self._send_once(request, 0, Trail(self._place.run_id, self._place.stream), 0.0, None, is_first_page=False)
 
     async def _before_follow_up(self) -> None:
         await self._parts.scope.before_follow_up()
