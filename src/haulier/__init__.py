@@ -48,6 +48,7 @@ __all__ = [  # noqa: RUF022 - in groups
     "Response",
     "Search",
     # From one page to the next
+    "Continuation",
     "Cursor",
     "Key",
     "LinkHeader",
@@ -84,6 +85,7 @@ if TYPE_CHECKING:
     from haulier.api.identity.oauth2 import ClientCredentials
     from haulier.api.identity.sigv4 import AwsSignature
     from haulier.api.identity.tls import Tls
+    from haulier.api.paging.continuation import Continuation
     from haulier.api.paging.cursors import Cursor, Key, Seek
     from haulier.api.paging.link_list import LinkList
     from haulier.api.paging.links import LinkHeader, NextUrl, OData
@@ -131,6 +133,7 @@ _HOMES = {
     "Jwt": "api.identity.jwt_bearer",
     "JwtBearer": "api.identity.jwt_bearer",
     "Key": "api.paging.cursors",
+    "Continuation": "api.paging.continuation",
     "LinkHeader": "api.paging.links",
     "LinkList": "api.paging.link_list",
     "Lookup": "sources.recipe",

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from haulier.api.paging.continuation import Continuation
 from haulier.api.paging.cursors import Cursor, Key, Seek
 from haulier.api.paging.link_list import LinkList
 from haulier.api.paging.links import LinkHeader, NextUrl, OData
@@ -76,6 +77,14 @@ PAGES: dict[str, Paginator] = {
         "next", link_origin="own", link_base="api"
     ),
     '{ links = "links" }': LinkList("links"),
+    '{ continue = "continue" }': Continuation("continue"),
+    '{ continue = "more.continue", missing = "end" }': Continuation("more.continue", missing="end"),
+    '{ cursor = "next", query = "c", alone = true, end = ["zero"] }': Cursor(
+        "next", query="c", alone=True, end=("zero",)
+    ),
+    '{ cursor = "id", body = "scroll.0", alone = true, next_path = "/scroll" }': Cursor(
+        "id", body="scroll.0", alone=True, next_path="/scroll"
+    ),
     """{ links = "link", rel = "more", rel_at = "relation", url_at = "url", end_if = 'a="b"', link_base = "api" }""": (
         LinkList("link", "more", "relation", "url", end_if='a="b"', link_base="api")
     ),

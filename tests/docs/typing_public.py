@@ -24,6 +24,7 @@ from haulier import (
     Bounds,
     ClientCredentials,
     Context,
+    Continuation,
     Cursor,
     Encoded,
     Fault,
@@ -213,6 +214,7 @@ def paginator() -> Paginator:
     known: list[Paginator] = [
         ByYear(),
         Cursor("next", query="cursor", also=(Key("shard", query="shard"),)),
+        Continuation("continue"),
         LinkHeader(),
         LinkList("links", rel_at="relation"),
         NextUrl("links.next"),

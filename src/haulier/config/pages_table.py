@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from haulier.api.paging.continuation import Continuation
 from haulier.api.paging.cursors import Cursor, Key, Seek
-from haulier.api.paging.declared_end import END_WORDS
+from haulier.api.paging.declared_end import END_WORDS, LINK_END_WORDS
 from haulier.api.paging.link_address import LINK_BASE_WORDS, LINK_ORIGIN_WORDS
 from haulier.api.paging.link_list import LinkList
 from haulier.api.paging.links import LinkHeader, NextUrl, OData
@@ -16,6 +17,7 @@ from haulier.api.paging.paginator import Paginator, Single
 from haulier.api.paging.positions import Offset, PageNumber
 from haulier.config.environment import fill_variables
 from haulier.config.fields import Field, TableShape
+from haulier.config.lookups import PathText
 from haulier.config.place import Place, show, suggest
 from haulier.config.value_kinds import Choice, Flag, ListOf, NamedValue, OneOfTables, TableOf, Text, WholeNumber
 
@@ -43,7 +45,7 @@ MISSING = Field(
 )
 END = Field(
     "end",
-    ListOf(Choice(END_WORDS)),
+    ListOf(Choice(LINK_END_WORDS)),
     "What ends the list, besides a missing token or link: flag (the flag alone counts, since tokens go on "
     "past the end), repeated (the token or link of the page before comes again), empty page (a page without "
     "records).",
@@ -80,7 +82,25 @@ PAGE_SIZE_NAME = Field(
     "large. Later pages keep that size, since a token may be the number of a page.",
     'size_name = "_size"',
 )
-_TOKEN_FIELDS = (QUERY, BODY, HEADER, MORE, DONE, ALSO, PAGE_SIZE_NAME, END, MISSING)
+ALONE = Field(
+    "alone",
+    Flag(),
+    "Whether later requests have no parameter, and no field in the body, but the token and `also`.",
+    "alone = true",
+)
+NEXT_PATH = Field(
+    "next_path",
+    PathText(),
+    "The path of all later requests, below the API's url, where it is another one.",
+    'next_path = "/search/scroll"',
+)
+TOKEN_END = Field(
+    "end",
+    ListOf(Choice(END_WORDS)),
+    f"{END.doc[:-1]}, zero (the token 0).",
+    'end = ["flag"]',
+)
+_TOKEN_FIELDS = (QUERY, BODY, HEADER, MORE, DONE, ALSO, ALONE, NEXT_PATH, PAGE_SIZE_NAME, TOKEN_END, MISSING)
 CURSOR_PAGES = TableShape("Pages by a token that comes with each page.", CURSOR, *_TOKEN_FIELDS)
 CURSOR_HEADER_PAGES = TableShape("Pages by a token that comes in a header.", CURSOR_HEADER, *_TOKEN_FIELDS)
 
@@ -232,6 +252,16 @@ END_IF = Field(
 LINK_PAGES = TableShape("Pages by the Link header.", LINK, END_IF, *_LINK_FIELDS)
 
 
+CONTINUE = Field(
+    "continue",
+    Text(),
+    "The path of an object whose keys are query parameters of the next request, all of them, whichever they are.",
+    'continue = "continue"',
+    to="at",
+)
+CONTINUE_PAGES = TableShape("Pages by an object of parameters that goes back whole (MediaWiki).", CONTINUE, MISSING)
+
+
 LINKS = Field("links", Text(), "The path of the list of links in the answer.", 'links = "links"', to="at")
 REL = Field("rel", Text(), "The relation of the next page.", 'rel = "next"')
 REL_AT = Field("rel_at", Text(), "The path of the relation in a link.", 'rel_at = "relation"')
@@ -297,6 +327,7 @@ WORDS: dict[str, Paginator] = {"single": Single(), "link": LinkHeader(), "odata"
 TABLES: dict[str, TableOf[Paginator]] = {
     "cursor": TableOf(CURSOR_PAGES, Cursor),
     "cursor_header": TableOf(CURSOR_HEADER_PAGES, Cursor),
+    "continue": TableOf(CONTINUE_PAGES, Continuation),
     "offset": TableOf(OFFSET_PAGES, Offset),
     "page": TableOf(PAGE_PAGES, PageNumber),
     "seek": TableOf(SEEK_PAGES, Seek),

@@ -171,7 +171,9 @@ def read_stream(name: str, value: Any, place: Place) -> StreamRecipe:
     check_placeholders(recipe, value, place)
     with errors_at(place.at("pages")):
         # What a kind needs of the request that it begins with, such as a limit.
-        recipe.pages.first(PageRequest(recipe.path, recipe.query, json=recipe.json))
+        first = recipe.pages.first(PageRequest(recipe.path, recipe.query, json=recipe.json))
+        for path in _body_paths(recipe.pages):
+            first = first.with_field(path, "")
         check_parallel(recipe.pages, recipe.total)
     return recipe
 
@@ -226,7 +228,9 @@ def _read_parent(table: TableReader) -> ParentRecipe | None:
 
 
 def _needs_body(pages: Paginator) -> bool:
+    return bool(_body_paths(pages) or getattr(pages, "body_at", "") or getattr(pages, "place", "query") == "body")
+
+
+def _body_paths(pages: Paginator) -> list[str]:
     keys = (pages, *getattr(pages, "also", ()))
-    if getattr(pages, "body_at", ""):
-        return True
-    return any(getattr(key, "body", "") or getattr(key, "place", "query") == "body" for key in keys)
+    return [body for key in keys if (body := getattr(key, "body", ""))]

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field, replace
 from msgspec import Raw
 
 from haulier.api.errors import BodyError, PagingError, Shape
-from haulier.api.paging.declared_end import CHECKS_ONLY, End, Missing, check_ends, flag_of
+from haulier.api.paging.declared_end import CHECKS_ONLY, END_WORDS, End, Missing, check_ends, flag_of
 from haulier.api.paging.page_size import allow_smaller, declared_size
 from haulier.api.paging.paginator import PageAnswer, PageRequest, text_of_raw
 from haulier.api.paging.positions import check_flags, flag_says_end
-from haulier.api.paging.seek_keys import seek_keys
+from haulier.api.paging.seek_keys import ends_with_null, seek_keys
 from haulier.api.records.paths import check_path, raw_at
 from haulier.errors import UsageError
 
@@ -68,6 +68,10 @@ class Key:
             answer.note_sign(self.at, is_there=is_there or answer.body.raw(self.at) is not None, asked=asked)
 
 
+def is_zero(token: str | Raw | None) -> bool:
+    return (token if isinstance(token, str) else bytes(token or b"").decode().strip('"')) == "0"
+
+
 @dataclass(frozen=True, slots=True)
 class Cursor:
     """Paging by an opaque token: ``Cursor("next", query="cursor")``, read and sent as by `Key`.
@@ -89,12 +93,20 @@ class Cursor:
     """Parameter, or path of the JSON body, with the page size: halved where the first page is too large. Later tokens
     may depend on it."""
     end: tuple[End, ...] = ()
-    """Further ends: "flag" (it alone counts), "repeated" (the token comes again), "empty page"."""
+    """Further ends: "flag" (it alone counts), "repeated" (the token comes again), "empty page", "zero" (token 0)."""
     missing: Missing = field(default="", metadata=CHECKS_ONLY)
     """ "end": the last page lacks the token; a full one is not suspicious."""
 
+    alone: bool = False
+    """Later requests have the token, and what ``also`` sends, and no other parameter or field of the body: some APIs
+    refuse any other beside it."""
+    next_path: str = ""
+    """Path of all later requests, below the API's url, such as `/search/scroll`."""
+
     def __post_init__(self) -> None:
-        check_ends(self, self.missing)
+        check_ends(self, self.missing, END_WORDS)
+        if self.next_path and not self.next_path.startswith("/"):
+            raise UsageError(f"next_path is {self.next_path!r}; write a path that begins with a slash.")
         self._key()
 
     def first(self, request: PageRequest) -> PageRequest:
@@ -103,6 +115,11 @@ class Cursor:
     def next(self, request: PageRequest, answer: PageAnswer) -> PageRequest | None:
         key = self._key()
         token = key.of(answer)
+        if "zero" in self.end and is_zero(token):
+            # It is the sign, and says the end: nothing is missing.
+            key.note_sign(answer, is_there=True, asked=None)
+            flag_of(self, answer, has_token=False)
+            return None
         says_end = flag_of(self, answer, has_token=token is not None)
         if not self.missing:
             is_there = token is not None or says_end is not None
@@ -111,12 +128,22 @@ class Cursor:
             return None
         if "repeated" in self.end and key.was_sent(request, token):
             return None
+        following = self._emptied(request)
         for each in (key, *self.also):
             value = each.of(answer)
             if value is None:
-                raise PagingError(f"there is a next page, but nothing at {(each.at or each.from_header)!r}")
-            request = each.put(request, value)
-        return replace(request, has_token=True, smaller=None)
+                raise PagingError(
+                    f"there is a next page, but nothing at {(each.at or each.from_header)!r}. Correct the path in "
+                    "`also`; where values come and go, the API has them in one object, which goes back whole: "
+                    'pages = { continue = "continue" }.'
+                )
+            following = each.put(following, value)
+        return replace(following, has_token=True, smaller=None)
+
+    def _emptied(self, request: PageRequest) -> PageRequest:
+        if self.next_path:
+            request = replace(request, url=self.next_path, base="", link_base="api")
+        return replace(request, query=(), json=None) if self.alone else request
 
     def _key(self) -> Key:
         return Key(self.at, self.from_header, self.query, self.body, self.header)
@@ -134,7 +161,7 @@ class Seek:
     """Path in a record."""
     query: str = ""
     body: str = ""
-    """Path in the JSON body, instead of ``query``."""
+    """Path in the JSON body, instead of ``query``: the value goes there as it came, be it a list of sort values."""
     template: str = "{key}"
     """Text to send, such as `sys_id>{key}^ORDERBYsys_id`."""
     more: str = ""
@@ -166,7 +193,7 @@ class Seek:
         if new <= 0:
             raise BodyError("the API says that there is more, but the page holds no records to go on from")
         key = raw_at(bytes(answer.page.records[-1]), self.key)
-        if key is None or bytes(key) == b"null":
+        if key is None or bytes(key) == b"null" or ends_with_null(key):
             lack = f"the last record has nothing at {self.key!r}, the key that the next page is asked for with"
             raise BodyError(lack, Shape.NONE)
         keys = seek_keys(self.key)

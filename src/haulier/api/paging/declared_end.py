@@ -10,9 +10,11 @@ from haulier.api.paging.paginator import PageAnswer
 from haulier.api.paging.positions import check_flags
 from haulier.errors import UsageError
 
-End = Literal["flag", "repeated", "empty page"]
-"""``flag``: the flag alone counts; the token goes on past the end. ``repeated``: the token comes again."""
+End = Literal["flag", "repeated", "empty page", "zero"]
+"""``flag``: the flag alone counts; the token goes on past the end. ``repeated``: the token comes again. ``zero``: the
+token 0 is none."""
 END_WORDS: Final[tuple[str, ...]] = get_args(End)
+LINK_END_WORDS: Final = tuple(word for word in END_WORDS if word != "zero")
 
 Missing = Literal["", "end"]
 """``end``: a page without the sign of a next one is never suspicious."""
@@ -31,17 +33,17 @@ class EndRules(Protocol):
     def end(self) -> tuple[End, ...]: ...
 
 
-def check_ends(kind: EndRules, missing: str) -> None:
+def check_ends(kind: EndRules, missing: str, words: Sequence[str] = LINK_END_WORDS) -> None:
     check_flags(kind.more, kind.done)
-    check_words(kind.end, missing)
+    check_words(kind.end, missing, words)
     if "flag" in kind.end and not (kind.more or kind.done):
         raise UsageError('end = ["flag"] needs a flag: declare `more` or `done`.')
 
 
-def check_words(end: Sequence[str], missing: str) -> None:
+def check_words(end: Sequence[str], missing: str, words: Sequence[str] = LINK_END_WORDS) -> None:
     for word in end:
-        if word not in END_WORDS:
-            raise UsageError(f"{word!r} is not available in end. Available: {', '.join(map(repr, END_WORDS))}.")
+        if word not in words:
+            raise UsageError(f"{word!r} is not available in end. Available: {', '.join(map(repr, words))}.")
     if missing not in get_args(Missing):
         raise UsageError(f"missing is {missing!r}; write 'end', or leave it out.")
 

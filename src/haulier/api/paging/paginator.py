@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
@@ -13,6 +13,7 @@ from multidict import CIMultiDictProxy
 from haulier.api.answers.judgement import Rule
 from haulier.api.errors import BodyError, PagingError
 from haulier.api.http.urls import Pairs
+from haulier.api.paging.json_body import value_at, with_value
 from haulier.api.paging.link_address import LinkBase, LinkOrigin
 from haulier.api.paging.link_header import links_of, relations_of
 from haulier.api.records.next_sign import SignReport, asked_sizes, report_found, report_missing
@@ -78,15 +79,13 @@ class PageRequest:
         return replace(self, headers=(*others, (name, value)))
 
     def with_field(self, path: str, value: Any) -> PageRequest:
-        """Set the field at a dotted path of the JSON body, with the objects on the way."""
-        return replace(self, json=_with_field(self.json, path.split("."), value))
+        """Set the field at a dotted path of the JSON body, with the objects on the way. A number is a place in a list
+        that is there, or the next one; ``search_after.0`` begins a list."""
+        return replace(self, json=with_value(self.json, path, value))
 
     def field(self, path: str) -> Any:
         """Return what the JSON body holds at a dotted path."""
-        node = self.json
-        for key in path.split("."):
-            node = node.get(key) if isinstance(node, Mapping) else None
-        return node
+        return value_at(self.json, path)
 
     def with_url(self, url: str, base: str = "") -> PageRequest:
         """Ask another address, such as a link relative to `PageAnswer.url`. Headers and body stay, the query does not.
@@ -149,7 +148,8 @@ class PageAnswer:
         return None if found is None else whole_number(found, path)
 
     def flag(self, path: str) -> bool | None:
-        """Return true, false, 1 or 0, also as text; "" is false, null is None. Raises `BodyError` for other values."""
+        """Return true, false, 1 or 0, also as text, and "Y", "N", "yes", "no"; "" is false, null is None. Raises
+        `BodyError` for other values."""
         found = self.body.raw(path)
         if found is None or bytes(found) == b"null":
             return None
@@ -280,11 +280,7 @@ def whole_number(text: str, where: str) -> int:
 _SHOWN_HEADERS = 12
 _EMPTY_CONTAINERS = ([b"{", b"}"], [b"[", b"]"])
 
-_FLAGS = {b"true": True, b"1": True, b"false": False, b"0": False, b"": False}
-
-
-def _with_field(node: Any, keys: list[str], value: Any) -> Any:
-    if not keys:
-        return value
-    old = dict(node) if isinstance(node, Mapping) else {}
-    return old | {keys[0]: _with_field(old.get(keys[0]), keys[1:], value)}
+_FLAGS = {
+    b"true": True, b"1": True, b"y": True, b"yes": True,
+    b"false": False, b"0": False, b"n": False, b"no": False, b"": False,
+}  # fmt: skip

@@ -7,12 +7,23 @@ from functools import lru_cache
 from itertools import pairwise
 from typing import Final
 
+import msgspec
+from msgspec import Raw
+
 from haulier.api.errors import PagingError
 from haulier.api.records.picker import ValuePicker
 from haulier.api.records.slices import Bytes
 
 _TAIL_RECORDS: Final = 2
 """Records of a later page that are looked at: rows are lost where it ends."""
+
+
+def ends_with_null(key: Raw) -> bool:
+    """Whether a list of sort values has null in place of the one that makes it unique."""
+    if bytes(memoryview(key)[:1]) != b"[":
+        return False
+    values = msgspec.json.decode(key, type=list[Raw])
+    return not values or bytes(values[-1]) == b"null"
 
 
 class SeekKeys:

@@ -159,6 +159,11 @@ PATHS = (
         pages.by_next_url, '{ next_url = "links.next" }', varies=(b"host",),
     ),
     Path(
+        "/items_continue", f"{_IDS}; then all keys of continue",
+        '{"items":[...],"continue":{"cursor":"...","continue":"-||"},"total":n}', pages.by_continue,
+        '{ continue = "continue" }',
+    ),
+    Path(
         "/items_links", f"{_IDS}, cursor", '{"items":[...],"links":[{"rel":"next","href":"http://..."}],"total":n}',
         pages.by_link_list, '{ links = "links" }', varies=(b"host",),
     ),

@@ -108,6 +108,23 @@ def by_link_list(settings: SandboxSettings, question: Question, drift: Drift | N
     return page.answer(b'{"items":[', after, took=cursor, gave=gave)
 
 
+def by_continue(settings: SandboxSettings, question: Question, drift: Drift | None) -> Answer:
+    """Page as MediaWiki does: an object of parameters, of which one comes and goes, and all must come back."""
+    listing = make_listing(settings, drift, *id_span(settings, question))
+    cursor, place = question.query.get("cursor"), question.query.get("place")
+    is_whole = cursor is None or question.query.get("continue") == "-||"
+    if not is_whole or (place is not None) is not (cursor is not None and _has_place(cursor)):
+        raise BadQuestionError("Send every key of `continue` back, and no key of an earlier one.")
+    page, gave = _bound_page(listing, question, "continue", cursor)
+    told = {"cursor": gave.decode(), **({"place": len(gave)} if _has_place(gave.decode()) else {}), "continue": "-||"}
+    sign = b',"continue":%s' % json.dumps(told).encode() if gave else b""
+    return page.answer(b'{"items":[', b']%s,"total":%d}' % (sign, listing.promised), took=cursor, gave=gave)
+
+
+def _has_place(cursor: str) -> bool:
+    return sum(cursor.encode()) % 2 == 1
+
+
 def by_relative_url(settings: SandboxSettings, question: Question, drift: Drift | None) -> Answer:
     """Page as Salesforce does: the link is relative, and nothing may be added to its query."""
     token = question.query.get("locator")

@@ -1,0 +1,81 @@
+"""APIs that lead on by objects of parameters, by tokens that go alone, or by sort values; totals in headers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+from tests.docs.fake_paging import FakeApi, Made, Record, at, things
+from tests.docs.fake_server import Asked, Reply
+
+
+def files(asked: Asked, records: list[Record]) -> Reply:
+    """A folder is listed at one path, and continued at another, with the cursor alone: the last page has one too."""
+    if asked.path == "/2/files/list_folder":
+        assert asked.json == {"path": "", "recursive": True, "limit": 2000}
+        start = 0
+    else:
+        assert asked.path == "/2/files/list_folder/continue"
+        assert asked.json.keys() == {"cursor"}
+        start = int(asked.json["cursor"].partition("-")[2])
+    stop = min(start + 100, len(records))
+    return Reply({"entries": records[start:stop], "cursor": f"c-{stop}", "has_more": stop < len(records)})
+
+
+def changes(asked: Asked, records: list[Record]) -> Reply:
+    """Recent changes of a wiki; both bounds count in, and `continue` must come back with its companion."""
+    query = asked.query
+    assert query["action"] == "query"
+    assert query["rcdir"] == "newer"
+    assert ("rccontinue" in query) is (query.get("continue") == "-||")
+    first, last = (datetime.fromisoformat(query[name]) for name in ("rcstart", "rcend"))
+    mine = [record for record in records if first <= at(record) <= last]
+    start = int(query.get("rccontinue", "0|0").partition("|")[2])
+    shown = mine[start : start + 20]
+    if start + 20 >= len(mine):
+        return Reply({"batchcomplete": "", "query": {"recentchanges": shown}})
+    told = {"rccontinue": f"20240101|{start + 20}", "continue": "-||"}
+    return Reply({"batchcomplete": "", "continue": told, "query": {"recentchanges": shown}})
+
+
+class Elastic(FakeApi):
+    """Several events share a time; the sort values are a number above 2^53 and a text."""
+
+    def answer(self, asked: Asked) -> Reply:
+        body = asked.json
+        assert body["track_total_hits"] is True
+        assert body["sort"] == [{"at": "asc"}, {"event_id": "asc"}]
+        bounds = body["query"]["range"]["at"]
+        first, last = (datetime.fromisoformat(bounds[name]) for name in ("gte", "lt"))
+        mine = [hit for hit in self.records if first <= at(hit["_source"]) < last]
+        found = [hit for hit in mine if hit["sort"] > body.get("search_after", [])]
+        hits = {"total": {"value": len(mine), "relation": "eq"}, "hits": found[: body["size"] // 50]}
+        return Reply({"timed_out": False, "_shards": {"total": 3, "failed": 0}, "hits": hits})
+
+
+def hits(count: int) -> list[Record]:
+    """In their order by time and id."""
+    events = [{"id": f"e{number:04}", "created": number // 3 * 3600 * 9} for number in range(count)]
+    return [
+        {"_id": each["id"], "sort": [2**53 + 1 + int(str(each["created"])), each["id"]], "_source": each}
+        for each in events
+    ]
+
+
+def postgrest(asked: Asked, records: list[Record]) -> Reply:
+    """Lowers the limit to 100; a part is a 206, and past the end stands a 416."""
+    assert asked.headers["prefer"] == "count=exact"
+    start = asked.number("offset")
+    if start > len(records):
+        return Reply({"code": "PGRST103"}, 416, {"Content-Range": f"*/{len(records)}"})
+    shown = records[start : start + min(100, asked.number("limit"))]
+    held = f"{start}-{start + len(shown) - 1}" if shown else "*"
+    return Reply(shown, 200 if len(shown) == len(records) else 206, {"Content-Range": f"{held}/{len(records)}"})
+
+
+TOKENS: dict[str, Callable[[], FakeApi]] = {
+    "files": lambda: Made(things(250), files),
+    "changes": lambda: Made([{"rcid": each.pop("id"), **each} for each in things(350)], changes),
+    "elastic": lambda: Elastic(hits(350)),
+    "films": lambda: Made(things(250), postgrest),
+}
