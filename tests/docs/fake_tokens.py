@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import datetime
 
@@ -36,6 +37,44 @@ def changes(asked: Asked, records: list[Record]) -> Reply:
         return Reply({"batchcomplete": "", "query": {"recentchanges": shown}})
     told = {"rccontinue": f"20240101|{start + 20}", "continue": "-||"}
     return Reply({"batchcomplete": "", "continue": told, "query": {"recentchanges": shown}})
+
+
+class Wiki(FakeApi):
+    """Batches of pages, of which an answer has some revisions: all pages stand in each answer of their batch. The
+    parameters of a batch come back with those of its revisions, and without them where it is the first."""
+
+    def __init__(self) -> None:
+        numbers = range(1, 181)
+        self._revisions = [{"revid": 1000 + 7 * each, "parentid": 0, "slots": {"main": {"*": "x"}}} for each in numbers]
+        super().__init__([{"pageid": str(each), **self._revisions[each - 1]} for each in numbers])
+
+    @property
+    def lines(self) -> list[str]:
+        """The field in front is ours, and compact."""
+        return [re.sub(r'^{"pageid": ("\d+"), ', r'{"pageid":\1,', line) for line in super().lines]
+
+    def answer(self, asked: Asked) -> Reply:
+        query = asked.query
+        assert query["generator"] == "allpages"
+        names = query.get("continue", "||").partition("||")[0]
+        assert names == ("gapcontinue" if "gapcontinue" in query else "")
+        first, size = int(query.get("gapcontinue", "P1")[1:]), int(query["gaplimit"])
+        batch = range(first, min(first + size, 181))
+        start = int(query.get("rvcontinue", "0|0").partition("|")[0]) or first
+        shown = range(start, min(start + 20, batch.stop))
+        pages = {
+            str(each): {"pageid": each, "ns": 0, "title": f"P{each}"}
+            | ({"revisions": [self._revisions[each - 1]]} if each in shown else {})
+            for each in batch
+        }
+        own = {"gapcontinue": query["gapcontinue"]} if "gapcontinue" in query else {}
+        if shown.stop < batch.stop:
+            told = {"rvcontinue": f"{shown.stop}|{1000 + 7 * shown.stop}", **own, "continue": f"{'|'.join(own)}||"}
+            return Reply({"continue": told, "query": {"pages": pages}})
+        more = {"gapcontinue": f"P{batch.stop}", "continue": "gapcontinue||"}
+        return Reply(
+            {"batchcomplete": "", **({"continue": more} if batch.stop < 181 else {}), "query": {"pages": pages}}
+        )
 
 
 class Elastic(FakeApi):
@@ -76,6 +115,7 @@ def postgrest(asked: Asked, records: list[Record]) -> Reply:
 TOKENS: dict[str, Callable[[], FakeApi]] = {
     "files": lambda: Made(things(250), files),
     "changes": lambda: Made([{"rcid": each.pop("id"), **each} for each in things(350)], changes),
+    "wiki": Wiki,
     "elastic": lambda: Elastic(hits(350)),
     "films": lambda: Made(things(250), postgrest),
 }
