@@ -8,6 +8,11 @@ import pytest
 
 from tests.config.rig import PAGES, Mistake, check
 
+KINDS = (
+    'Write one of: "single", "link", "odata", { cursor = ... }, { cursor_header = ... }, { continue = ... }, '
+    "{ offset = ... }, { page = ... }, { seek = ... }, { next_url = ... }, { next_url_header = ... }, { links = ... }."
+)
+
 MISTAKES: dict[str, Mistake] = {
     "pages word": (
         PAGES,
@@ -25,27 +30,19 @@ MISTAKES: dict[str, Mistake] = {
     "pages word3": (
         PAGES,
         'pages = "auto"',
-        (
-            'streams.flights.pages: "auto" is not a kind of paging. Write one of: "single", "link", "odata", { '
-            "cursor = ... }, { cursor_header = ... }, { offset = ... }, { page = ... }, { seek = ... }, { "
-            "next_url = ... }, { next_url_header = ... }."
-        ),
+        f'streams.flights.pages: "auto" is not a kind of paging. {KINDS}',
     ),
     "pages int": (
         PAGES,
         "pages = 5",
-        (
-            'streams.flights.pages: expected a kind of paging, found a number. Write one of: "single", "link", '
-            '"odata", { cursor = ... }, { cursor_header = ... }, { offset = ... }, { page = ... }, { seek = '
-            "... }, { next_url = ... }, { next_url_header = ... }."
-        ),
+        f"streams.flights.pages: expected a kind of paging, found a number. {KINDS}",
     ),
     "pages end": (
         PAGES,
         'pages = { cursor = "next", query = "_next", end = ["empty"] }',
         (
-            'streams.flights.pages.end[0]: expected "flag", "repeated" or "empty page", found "empty". Did you '
-            "mean 'empty page'?"
+            'streams.flights.pages.end[0]: expected "flag", "repeated", "empty page" or "zero", found '
+            "\"empty\". Did you mean 'empty page'?"
         ),
     ),
     "pages end flag": (
@@ -68,6 +65,40 @@ MISTAKES: dict[str, Mistake] = {
         'pages = { cursor = "next", query = "_next", keep_query = true }',
         "streams.flights.pages.keep_query: unknown key. Did you mean 'query'?",
     ),
+    "pages zero": (
+        PAGES,
+        'pages = { next_url = "next", end = ["zero"] }',
+        (
+            'streams.flights.pages.end[0]: expected "flag", "repeated" or "empty page", found "zero". '
+            'Write, for example: end = ["flag"]'
+        ),
+    ),
+    "pages origin": (
+        PAGES,
+        'pages = { links = "links", link_origin = "any" }',
+        'streams.flights.pages.link_origin: expected "own", found "any". Write, for example: link_origin = "own"',
+    ),
+    "pages links flag": (
+        PAGES,
+        'pages = { links = "links", done = "done" }',
+        (
+            "streams.flights.pages.done: unknown key. Available: links, rel, rel_at, url_at, body_at, merge_at, "
+            "end_if, end, missing, keep_query, link_origin, link_base."
+        ),
+    ),
+    "pages continue more": (
+        PAGES,
+        'pages = { continue = "continue", query = "c" }',
+        "streams.flights.pages.query: unknown key. Available: continue, missing.",
+    ),
+    "pages next_path": (
+        PAGES,
+        'pages = { cursor = "next", query = "c", next_path = "https://evil.example/x" }',
+        (
+            'streams.flights.pages.next_path: "https://evil.example/x" leads to another origin, and credentials are '
+            'sent to the API\'s own url only. Write a path below `api.url`, for example: next_path = "/search/scroll"'
+        ),
+    ),
     "pages two": (
         PAGES,
         'pages = { cursor = "next", offset = "o" }',
@@ -81,11 +112,7 @@ MISTAKES: dict[str, Mistake] = {
     "pages empty": (
         PAGES,
         "pages = { }",
-        (
-            'streams.flights.pages: no key of this table tells the kind of paging. Write one of: "single", '
-            '"link", "odata", { cursor = ... }, { cursor_header = ... }, { offset = ... }, { page = ... }, { '
-            "seek = ... }, { next_url = ... }, { next_url_header = ... }."
-        ),
+        f"streams.flights.pages: no key of this table tells the kind of paging. {KINDS}",
     ),
     "pages noquery": (
         PAGES,

@@ -14,6 +14,7 @@ from haulier.api.paging.paginator import Paginator, Single
 from haulier.api.paging.positions import Offset, PageNumber
 from haulier.config.pages_table import TABLES
 from haulier.config.source_file import load_source
+from haulier.errors import SourceFileError
 
 SOURCE = """
 source = "s"
@@ -104,3 +105,11 @@ def test_every_kind_of_pages_can_be_written(written: str, tmp_path: Path) -> Non
 def test_every_kind_of_pages_is_tried_above() -> None:
     """No kind of paging is without an example here."""
     assert {name for name in TABLES if any(f"{{ {name} = " in written for written in PAGES)} == set(TABLES)
+
+
+def test_what_is_in_the_way_in_the_body_is_refused(tmp_path: Path) -> None:
+    """When the file is read, and not behind the first page."""
+    file = tmp_path / "s.toml"
+    file.write_text(f'{SOURCE}json = {{ after = "x" }}\npages = {{ cursor = "next", body = "after.0" }}\n')
+    with pytest.raises(SourceFileError, match=r"streams\.t\.pages: the body has a str on the way to 'after\.0'"):
+        load_source(file, {})

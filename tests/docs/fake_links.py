@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 
 from tests.docs.fake_paging import FakeApi, Made, Record, at, things
 from tests.docs.fake_server import Asked, Reply
+from tests.docs.fake_tokens import TOKENS
 
 _BEARER = "Bearer a-value"
 
@@ -55,5 +56,6 @@ def gateway(asked: Asked, records: list[Record]) -> Reply:
 LINKS: dict[str, Callable[[], FakeApi]] = {
     "fhir": lambda: Made([{"resource": {"resourceType": "Patient", **each}} for each in things(250)], fhir),
     "stac": lambda: Made(things(350), stac),
+    **TOKENS,
     "gateway": lambda: Made(things(250), gateway),
 }
