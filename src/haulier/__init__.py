@@ -35,6 +35,7 @@ __all__ = [  # noqa: RUF022 - in groups
     "TimeWindow",
     "time_windows",
     "day_windows",
+    "FeedStart",
     "due_ids",
     "due_windows",
     "Bounds",
@@ -100,6 +101,7 @@ if TYPE_CHECKING:
     from haulier.errors import HaulierError, ItemError, UsageError
     from haulier.items.bounds import Bounds
     from haulier.items.due import due_ids, due_windows
+    from haulier.items.feed_start import FeedStart
     from haulier.items.ranges import IdRange, id_ranges
     from haulier.items.windows import TimeWindow, day_windows, time_windows
     from haulier.items.workitem import WorkItem
@@ -124,6 +126,7 @@ _HOMES = {
     "Cursor": "api.paging.cursors",
     "Encoded": "api.http.urls",
     "Fault": "api.errors",
+    "FeedStart": "items.feed_start",
     "Finished": "sources.finished",
     "Guard": "api.paging.totals",
     "HaulierError": "errors",

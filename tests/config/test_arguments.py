@@ -25,6 +25,8 @@ NO_ARGUMENT = {
     "streams.NAME.full.values": {"list", "from"},
     "streams.NAME.full.ids.first": {"empty"},
     "streams.NAME.full.values.from": {"empty"},
+    "streams.NAME.incremental.feed": {"first", "values"},
+    "streams.NAME.incremental.if_changed": {"by", "values"},
 }
 """Keys that a reader makes something of."""
 

@@ -188,7 +188,7 @@ MISTAKES: dict[str, Mistake] = {
         IDS,
         IDS + "[streams.flights.incremental]\n",
         (
-            "streams.flights.incremental: `windows` or `ids` is missing. Write, for example: "
+            "streams.flights.incremental: `windows`, `ids`, `feed` or `if_changed` is missing. Write, for example: "
             "[streams.NAME.incremental.windows]"
         ),
     ),

@@ -76,7 +76,7 @@ def serving(answer: Answer, tls: ssl.SSLContext | None = None) -> Iterator[str]:
             headers = {name.lower(): value for name, value in self.headers.items()}
             with turn:
                 reply = checked(Asked(self.command, self.path, headers, body, home), answer)
-            text = json.dumps(reply.body).encode() if reply.status != 204 else b""
+            text = json.dumps(reply.body).encode() if reply.status not in (204, 304) else b""
             # The other one adds the time of this machine.
             (self.send_response_only if "Date" in reply.headers else self.send_response)(reply.status)
             for name, value in {"Content-Type": "application/json", **reply.headers}.items():
@@ -85,7 +85,7 @@ def serving(answer: Answer, tls: ssl.SSLContext | None = None) -> Iterator[str]:
             self.end_headers()
             self.wfile.write(text)
 
-        do_GET = do_POST = do_DELETE = _serve  # noqa: N815 - the names that the standard library calls
+        do_GET = do_POST = do_DELETE = do_HEAD = _serve  # noqa: N815 - the names that the standard library calls
 
         def log_message(self, format: str, *args: object) -> None:
             """Nothing is said: what was asked, the tests look at."""

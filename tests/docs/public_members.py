@@ -44,11 +44,11 @@ _OWN: Final = {
     "ApiError": "restarts may_be_of_item body shape",
     "BodyError": "(shape) (is_outage) is_outage",
     # What the walk over the pages asks kinds of paging and totals, and notes down.
-    "Finished": "spans",
+    "Finished": "spans feeds",
     "Guard": "holds",
     "Key": "note_sign of put was_sent",
     "Offset": "is_counting at offset_of size_of",
-    "PageAnswer": "body home sign_reports note_sign note_header_sign",
+    "PageAnswer": "body home sign_reports note_sign note_header_sign feed_marks",
     "PageNumber": "is_counting number_of size_of",
     "PageRequest": "first_query link_base link_origin missing_parameters pages_past_end",
     "Total": "binds demand of",

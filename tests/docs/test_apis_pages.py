@@ -14,12 +14,14 @@ import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 
 from haulier.cli.main import main
 from tests.api.identity.certificates import Certificates, make_certificates
 from tests.docs.fake_asking import ASKING
+from tests.docs.fake_feeds import FEEDS
 from tests.docs.fake_identity import IDENTITIES
 from tests.docs.fake_links import LINKS
 from tests.docs.fake_others import OTHERS, SECRET
@@ -34,7 +36,7 @@ from tests.docs.test_blocks import PART, variables_of
 from tests.harness.aws import KEY_ID, only_these_credentials
 
 FOLDER = ROOT / "docs/apis"
-APIS = {
+APIS: dict[str, Any] = {
     **PAGING,
     **OTHERS,
     **LINKS,
@@ -43,6 +45,7 @@ APIS = {
     **PARENTS,
     **ASKING,
     **IDENTITIES,
+    **FEEDS,
 }
 DIVIDED = {"search", "blog", "library", "orders", *PARENTS}
 """Above the cap of their API; by the parent's records."""

@@ -28,6 +28,7 @@ from haulier import (
     Cursor,
     Encoded,
     Fault,
+    FeedStart,
     Finished,
     Guard,
     HaulierError,
@@ -138,6 +139,8 @@ async def everything(ctx: Context) -> AsyncIterator[WorkItem]:
 @app.enumerate("incremental")
 async def new_things(ctx: Context) -> AsyncIterator[WorkItem]:
     finished: Finished = ctx.finished
+    since: FeedStart = finished.feed("users")
+    ctx.api.end_feed("token", since)
     start, until = datetime(2013, 1, 1, tzinfo=UTC), ctx.snapshot_time - timedelta(minutes=2)
     known = finished.windows("events", region="eu")
     assert_type(known, tuple[TimeWindow, ...])

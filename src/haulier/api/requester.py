@@ -107,6 +107,16 @@ class MovedTotal:
     reread: int
 
 
+@dataclass(frozen=True, slots=True)
+class FeedEnd:
+    """An item of a feed read it from ``start`` to ``end``."""
+
+    start: str
+    end: str
+    has_expired: bool = False
+    """It was to begin elsewhere, where the API does not go on any more."""
+
+
 @dataclass
 class Usage:
     requests: int = 0
@@ -121,6 +131,9 @@ class Usage:
     repeated: int = 0
     """Pages that begin with the last record of the page before, without error."""
     sign_totals: SignTotals = field(default_factory=SignTotals)
+    feed_mark: str | None = None
+    """Where a feed goes on, by the newest page that can tell; "" where that page does not say it."""
+    feed_end: FeedEnd | None = None
 
 
 async def _nobody_knows() -> bool:

@@ -23,7 +23,7 @@ from haulier.api.records.empty_forms import EmptyForms
 from haulier.api.records.page import Page, not_json_error, text_of
 from haulier.api.records.paths import ROOT, check_path, explain_missing, raw_at
 from haulier.api.records.record_finder import LIST, check_shape
-from haulier.api.requester import ApiParts, ItemPlace, Requester, Usage
+from haulier.api.requester import ApiParts, FeedEnd, ItemPlace, Requester, Usage
 from haulier.api.search.body import span_of
 from haulier.api.search.index_check import check_search
 from haulier.api.search.knowledge import SearchKnowledge
@@ -31,7 +31,11 @@ from haulier.api.search.reader import SearchReader
 from haulier.api.search.search import Search
 from haulier.api.search.server import SearchServer
 from haulier.errors import ItemError, UsageError
+from haulier.items.feed_start import FeedStart
 from haulier.items.windows import TimeWindow
+
+MAX_FEED_CHARACTERS = 64 * 1024
+"""Links of Microsoft Graph grow with the properties that are selected, to some thousands of characters."""
 
 Headers = Mapping[str, str] | Iterable[tuple[str, str]]
 
@@ -181,6 +185,19 @@ class ItemApi:
     def _search_server(self, rules: Iterable[Rule]) -> SearchServer:
         parts = self._parts
         return SearchServer(self._requester, parts.settings.url, self._search_knowledge, tuple(rules))
+
+    def end_feed(self, end: str, since: FeedStart, *, has_expired: bool = False) -> None:
+        """Say that the item has read its feed from ``since`` on, and that it goes on at ``end``: a token, a link, or
+        what else the next run needs.
+
+        The next incremental run begins there once the item's records are in the lake and its run is closed. With
+        ``has_expired`` the item read the feed from its beginning, since the API did not go on at ``since``.
+        """
+        if not end or len(end) > MAX_FEED_CHARACTERS:
+            raise UsageError(
+                f"A feed ends at a token of {len(end):,} characters; expected 1 to {MAX_FEED_CHARACTERS:,}."
+            )
+        self.usage.feed_end = FeedEnd("" if has_expired else since.feed, end, has_expired)
 
     def _assume(self, what: str) -> None:
         self.assumption = self.assumption or what

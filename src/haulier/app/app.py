@@ -298,7 +298,7 @@ class App:
 
 
 def _tables(stream: str, mode: str) -> str:
-    kinds = {"full": ("ids", "windows", "values", "once"), "incremental": ("windows", "ids")}[mode]
+    kinds = {"full": ("ids", "windows", "values", "once"), "incremental": ("windows", "ids", "feed")}[mode]
     *others, last = (f"[streams.{stream}.{mode}.{kind}]" for kind in kinds)
     return f"Write a table {', '.join(others)} or {last}."
 

@@ -23,6 +23,12 @@ def due_lines(seal: Seal, snapshot_time: datetime) -> Iterator[str]:
             if planned:
                 again = [span for span in overlaps.get(stream, ()) if isinstance(span, kind)]
                 yield f"  {stream}: {due_words(planned, again)}"
+    for stream, (on, anew) in seal.feeds.items():
+        parts = [f"{count_of(on, 'feed')} {'goes' if on == 1 else 'go'} on where {'it' if on == 1 else 'they'} ended"]
+        parts = parts if on else []
+        if anew:
+            parts.append(f"{count_of(anew, 'feed')} {'is' if anew == 1 else 'are'} read from the beginning")
+        yield f"  {stream}: {', '.join(parts)}"
     for stream, windows in seal.ahead.items():
         ends, count = ("ends", "it counts") if windows == 1 else ("end", "they count")
         yield (

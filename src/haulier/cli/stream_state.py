@@ -7,6 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+
 from haulier.app.open_source import OpenSource
 from haulier.cli.due_lines import due_words
 from haulier.cli.span_words import shown, span_words
@@ -15,10 +17,13 @@ from haulier.items.ranges import IdRange
 from haulier.items.span_group import ALL_GROUPS
 from haulier.items.spans import LOWEST_ID, LOWEST_TIME, Span, merge, overlaps
 from haulier.items.windows import TimeWindow
+from haulier.plurals import count_of
 from haulier.runs.watermark.edits import EditRecord, read_edits
+from haulier.runs.watermark.feed_moves import FeedPlace, digest
 from haulier.runs.watermark.fold import FoldedRun, Watermark, read_watermark
 from haulier.runs.watermark.span_table import span_between
 
+_SHOWN_DIGITS = 12
 SHOWN_SPANS = 10
 """Spans and runs of a stream that are written out; `--json` has all."""
 
@@ -35,6 +40,8 @@ class StreamState:
     due: tuple[Span, ...] | None = None
     """What a run reads that is started now, but for new IDs. None where only the source's code knows, or it refuses."""
     refusal: str = ""
+    feeds: dict[str, FeedPlace] | None = None
+    """By group, where feeds go on; None where the stream has none."""
     has_groups: bool = False
     """Its items may have parameters besides their span."""
 
@@ -49,7 +56,8 @@ class StreamState:
                 }
                 for group, spans in self.groups.items()
             ],
-            "edits": self.edits,
+            **({} if self.feeds is None else {"feeds": [_shown_place(*each) for each in self.feeds.items()]}),
+            "edits": [without_token(edit) for edit in self.edits],
             "runs": [
                 {"run_id": run.run_id, "state": run.verdict, "is_whole": self.stream not in run.unfinished}
                 for run in self.runs
@@ -60,14 +68,16 @@ class StreamState:
 
     def lines(self) -> Iterator[str]:
         yield self.stream
-        if not any(self.groups.values()):
+        yield from self._feed_lines()
+        if self.feeds is None and not any(self.groups.values()):
             yield "  finished  nothing"
         for group, spans in self.groups.items():
             yield from self._group_lines(group, spans)
         yield f"  next run  {self._next_words()}"
         for edit in self.edits[-SHOWN_SPANS:]:
             said = ", ".join(span_words(span_between(*ends)) for ends in edit.spans) or "nothing"
-            yield f"  edit {edit.number:<4} {edit.edited_at:%Y-%m-%d %H:%M:%SZ} by {edit.who}: {said} is finished"
+            said = f"the feed goes on at {token_words(edit.feed)}" if edit.feed else f"{said} is finished"
+            yield f"  edit {edit.number:<4} {edit.edited_at:%Y-%m-%d %H:%M:%SZ} by {edit.who}: {said}"
             yield f"            because: {edit.why}"
         for run in self.runs[-SHOWN_SPANS:]:
             left = ", and left some of what it planned" if self.stream in run.unfinished else ""
@@ -85,7 +95,20 @@ class StreamState:
         yield from _listed("finished", spans)
         yield from _listed("hole", holes(spans))
 
+    def _feed_lines(self) -> Iterator[str]:
+        for group, place in (self.feeds or {}).items():
+            of = "" if group in ("", ALL_GROUPS) else f" of the items with {group}"
+            ended = f"where {place.run_id} ended" if place.run_id else "where an edit says"
+            yield f"  feed      {ended}{of}: {token_words(place.token)}"
+            if place.has_expired:
+                yield (
+                    f"            {place.began} read it anew from its beginning, since the API did not go on: what was "
+                    "deleted before is told by nobody"
+                )
+
     def _next_words(self) -> str:
+        if self.feeds is not None:
+            return "goes on there" if self.feeds else "reads the feed from its beginning"
         if self.refusal:
             return f"is refused: {self.refusal}"
         words = [words for kind in (IdRange, TimeWindow) if (words := self._words_of(kind))]
@@ -125,14 +148,19 @@ def holes(spans: Sequence[Span]) -> list[Span]:
 
 
 def _state_of(source: OpenSource, stream: str, known: Watermark, edits: Sequence[EditRecord]) -> StreamState:
-    due, refusal, recipes = None, "", source.app.recipes
+    due: tuple[Span, ...] | None = None
+    refusal, recipes = "", source.app.recipes
     try:
         if recipes is not None:
             due = merge(recipes.due(stream, known.finished, source.clock.now()))  # type: ignore[type-var]
     except UsageError as error:
         refusal = str(error)
     groups = dict(known.finished.spans.get(stream, {}))
-    if recipes is not None:
+    feeds = dict(known.feeds.get(stream, {}))
+    is_feed = bool(feeds) if recipes is None else recipes.is_feed(stream)
+    if recipes is not None and is_feed:
+        groups = {}
+    elif recipes is not None:
         kind = recipes.span_type(stream)
         groups = {
             group: found
@@ -150,12 +178,32 @@ def _state_of(source: OpenSource, stream: str, known: Watermark, edits: Sequence
         due=due,
         refusal=refusal,
         has_groups=recipes is None,
+        feeds=feeds if is_feed else None,
     )
 
 
 def _ends(span: Span) -> dict[str, Any]:
     """The start is None where all before the end is finished."""
     return {"start": None if span.start in (LOWEST_TIME, LOWEST_ID) else span.start, "end": span.end}
+
+
+def token_words(token: str) -> str:
+    """It is told from others, and not shown: some hold more than a place."""
+    return f"a token of {count_of(len(token), 'character')}, {digest(token)[:_SHOWN_DIGITS]}"
+
+
+def without_token(edit: EditRecord) -> EditRecord:
+    return msgspec.structs.replace(edit, feed=digest(edit.feed)[:_SHOWN_DIGITS])
+
+
+def _shown_place(group: str, place: FeedPlace) -> dict[str, Any]:
+    return {
+        "group": group,
+        "token": digest(place.token)[:_SHOWN_DIGITS],
+        "run_id": place.run_id or None,
+        "began": place.began or None,
+        "has_expired": place.has_expired,
+    }
 
 
 def _listed(word: str, spans: Sequence[Span]) -> Iterator[str]:

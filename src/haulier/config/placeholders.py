@@ -8,7 +8,7 @@ from typing import Any
 from haulier.api.records.record_finder import is_plain
 from haulier.config.place import Place
 from haulier.sources.division import divide
-from haulier.sources.recipe import IdsRecipe, ListLookup, Lookup, Pairs, StreamRecipe, ValuesRecipe
+from haulier.sources.recipe import FeedRecipe, IdsRecipe, ListLookup, Lookup, Pairs, StreamRecipe, ValuesRecipe
 from haulier.sources.templates import ANY_PARENT, ANY_PARENTS, KEY, PARENT, PlaceholderError, strings_of
 from haulier.sources.templates import check_placeholders as check_text
 
@@ -95,6 +95,10 @@ def _once_a_run(recipe: StreamRecipe, place: Place) -> Iterator[tuple[Lookup | L
             for name, edge in (("first", ids.first), ("last", ids.last)):
                 if isinstance(edge, Lookup):
                     yield edge, place.at(mode).at("ids").at(name)
+    feed = recipe.incremental
+    if isinstance(feed, FeedRecipe) and feed.values is not None and isinstance(feed.values.values, ListLookup):
+        kind = "if_changed" if feed.feed.is_condition else "feed"
+        yield feed.values.values, place.at("incremental").at(kind).at("values").at("from")
     division, at = recipe.full, place.at("full")
     if isinstance(division, ValuesRecipe) and isinstance(division.values, ListLookup):
         yield division.values, at.at("values").at("from")

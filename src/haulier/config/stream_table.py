@@ -10,6 +10,7 @@ from haulier.api.paging.paginator import PageRequest, Paginator
 from haulier.api.paging.totals import Total
 from haulier.api.records.record_finder import RECORD_SHAPES
 from haulier.config.divisions import IDS_TABLE, NEW_IDS_TABLE, NEW_WINDOWS_TABLE, WINDOWS_TABLE
+from haulier.config.feed_table import FEED_TABLE, IF_CHANGED_TABLE, check_feed
 from haulier.config.fields import Field, TableReader, TableShape
 from haulier.config.lookups import COUNT_TABLE, DIVIDE_TABLE, QUERY, TOTAL_TABLE, PathText
 from haulier.config.pages_table import PagesKind
@@ -33,8 +34,15 @@ FULL = TableShape(
 )
 NEW_IDS = Field("ids", NEW_IDS_TABLE, NEW_IDS_TABLE.shape.doc, "[streams.NAME.incremental.ids]")
 NEW_WINDOWS = Field("windows", NEW_WINDOWS_TABLE, NEW_WINDOWS_TABLE.shape.doc, "[streams.NAME.incremental.windows]")
+NEW_FEED = Field("feed", FEED_TABLE, FEED_TABLE.shape.doc, "[streams.NAME.incremental.feed]")
+IF_CHANGED = Field("if_changed", IF_CHANGED_TABLE, IF_CHANGED_TABLE.shape.doc, "[streams.NAME.incremental.if_changed]")
 INCREMENTAL = TableShape(
-    "How a run that pulls what is new is divided into items.", NEW_WINDOWS, NEW_IDS, one_of=("windows", "ids")
+    "How a run that pulls what is new is divided into items.",
+    NEW_WINDOWS,
+    NEW_IDS,
+    NEW_FEED,
+    IF_CHANGED,
+    one_of=("windows", "ids", "feed", "if_changed"),
 )
 
 
@@ -168,6 +176,7 @@ def read_stream(name: str, value: Any, place: Place) -> StreamRecipe:
         parent=_read_parent(table),
         **table.arguments(*_REQUEST_FIELDS, *_RECORD_FIELDS, *_MODE_FIELDS),
     )
+    check_feed(recipe, value.get("pages", ""), place)
     check_placeholders(recipe, value, place)
     with errors_at(place.at("pages")):
         # What a kind needs of the request that it begins with, such as a limit.

@@ -12,6 +12,7 @@ from enum import Enum
 from typing import Any
 
 from haulier.items.codec import canonical, encode_canonical
+from haulier.items.feed_start import FeedStart
 from haulier.items.ranges import IdRange
 from haulier.items.windows import TimeWindow
 from haulier.items.workitem import WorkItem
@@ -83,6 +84,8 @@ def _words(value: Any) -> Iterator[_Word]:
     elif isinstance(value, str):
         is_exact = bool(_READABLE_WORD.fullmatch(value)) and value != _NONE
         yield _Word(value if is_exact else _slug(value), is_exact)
+    elif isinstance(value, FeedStart):
+        yield _Word("on" if value.feed else "anew", False)  # A token is nobody's to read in names of files.
     elif isinstance(value, IdRange | TimeWindow):
         yield from _words(value.start)
         yield from _words(value.end)

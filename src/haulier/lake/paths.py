@@ -72,8 +72,8 @@ class RunPaths:
         return f"{self.root}/plan/{attempt}/{shard}.sent"
 
     def folder(self, name: str) -> str:
-        """One of ``children``, ``outcomes``, ``receipts``, ``poison``, ``redrives``, ``discards``, ``crashes``,
-        ``hidden``, ``repairs``, ``removed``, ``closings``."""
+        """One of ``children``, ``outcomes``, ``feeds``, ``receipts``, ``poison``, ``redrives``, ``discards``,
+        ``crashes``, ``hidden``, ``repairs``, ``removed``, ``closings``."""
         return f"{self.root}/{name}"
 
     @property
@@ -85,6 +85,10 @@ class RunPaths:
 
     def outcome(self, key: str) -> str:
         return f"{self.root}/outcomes/{key}.json"
+
+    def feed(self, key: str, checksum: str) -> str:
+        """What an attempt at an item of a feed noted."""
+        return f"{self.root}/feeds/{key}/{checksum}.json"
 
     def receipts(self, worker: str, number: int) -> str:
         return f"{self.root}/receipts/{worker}-{number}.ndjson"

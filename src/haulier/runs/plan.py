@@ -105,6 +105,7 @@ class PlanSurvey:
             spanless=self._read.spanless,
             ahead=self._read.ahead,
             overlaps=self._read.overlaps(finished),
+            feeds=self._read.feeds,
             sealed_at=sealed_at,
         )
 

@@ -79,6 +79,8 @@ class Seal(Record, frozen=True, kw_only=True):
     """By stream, windows that end after the time of the run: they are finished up to it alone."""
     overlaps: Overlaps = {}
     """What of ``spans`` was finished before, and is read once more."""
+    feeds: dict[str, tuple[int, int]] = {}
+    """By stream, items of feeds: those that go on, and those that read one from its beginning."""
     sealed_at: datetime
 
 

@@ -5,11 +5,13 @@ from typing import Protocol, assert_never
 
 from haulier.items.workitem import WorkItem
 from haulier.sources.context import Context
+from haulier.sources.feeds import FeedDivision
 from haulier.sources.ids import IdsDivision
 from haulier.sources.new_ids import NewIdsDivision
 from haulier.sources.new_windows import NewWindowsDivision
 from haulier.sources.recipe import (
     Enumeration,
+    FeedRecipe,
     IdsRecipe,
     NewEnumeration,
     OnceRecipe,
@@ -56,6 +58,8 @@ def divide(stream: str, recipe: Enumeration, *, where: str, kind: str = "") -> D
             return ValuesDivision(stream, kind or f"{stream}_values", f"{where}.values", recipe)
         case OnceRecipe():
             return OnceDivision(stream, kind or f"{stream}_once", recipe)
+        case FeedRecipe():
+            return divide_new(stream, recipe, where=where, kind=kind)
         case _:
             assert_never(recipe)
 
@@ -63,6 +67,9 @@ def divide(stream: str, recipe: Enumeration, *, where: str, kind: str = "") -> D
 def divide_new(stream: str, recipe: NewEnumeration, *, where: str, kind: str = "") -> Division:
     """As `divide`, for incremental runs. The kinds end in ``_new_ids`` and ``_new_windows``: items of two kinds never
     share a key, and a message says by its kind how it was planned."""
+    if isinstance(recipe, FeedRecipe):
+        name = "if_changed" if recipe.feed.is_condition else "feed"
+        return FeedDivision(stream, kind or f"{stream}_new_feed", f"{where}.{name}", recipe)
     if isinstance(recipe, IdsRecipe):
         return NewIdsDivision(stream, kind or f"{stream}_new_ids", f"{where}.ids", recipe)
     return NewWindowsDivision(stream, kind or f"{stream}_new_windows", f"{where}.windows", recipe)

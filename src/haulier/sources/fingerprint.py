@@ -18,7 +18,7 @@ from haulier.sources.recipe import StreamRecipe
 # What decides which records an item holds, and how. How many items there are, and what is asked beside, may change
 # while a run is open: its plan is sealed, and stays as it was.
 _STREAM = ("name", "method", "path", "query", "json", "headers", "records", "pages")
-_DIVISION = ("query", "bounds", "are_numbers")
+_DIVISION = ("query", "bounds", "are_numbers", "feed", "begin")
 
 
 def fingerprint(mode: str, streams: Iterable[StreamRecipe], known: Mapping[str, StreamRecipe]) -> bytes:

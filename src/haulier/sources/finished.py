@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from haulier.items.feed_start import FeedStart
 from haulier.items.ranges import IdRange
 from haulier.items.span_group import ALL_GROUPS, group_of
 from haulier.items.spans import Span
@@ -23,6 +24,14 @@ class Finished:
     group that does not stand here."""
     starts: Mapping[str, datetime] = field(default_factory=dict)
     """By stream, the first moment that was ever said to be finished, or read, though in vain."""
+
+    feeds: Mapping[str, Mapping[str, str]] = field(default_factory=dict, repr=False)
+    """By stream and group, where feeds go on."""
+
+    def feed(self, stream: str, **others: Any) -> FeedStart:
+        """Where a feed goes on; its beginning where no run has read it. ``others`` as in `windows`."""
+        groups = self.feeds.get(stream, {})
+        return FeedStart(groups.get(group_of(others), groups.get(ALL_GROUPS, "")))
 
     def windows(self, stream: str, **others: Any) -> tuple[TimeWindow, ...]:
         """Windows that are finished, sorted and apart. ``others`` are the values of the item's other fields, if it has

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from haulier.api.answers.judgement import Rule
+from haulier.api.paging.feed_pages import Feed
 from haulier.api.paging.paginator import Paginator
 from haulier.api.paging.totals import Total
 from haulier.api.records.empty_forms import EMPTY_LIST_ONLY, EmptyForms
@@ -115,7 +116,22 @@ class OnceRecipe:
     query: Pairs = ()
 
 
-NewEnumeration = IdsRecipe | WindowsRecipe
+@dataclass(frozen=True)
+class FeedRecipe:
+    """A feed that each run goes on with where the one before ended."""
+
+    feed: Feed
+    begin: Pairs = ()
+    """Query parameters of the request that begins the feed, and of no other."""
+    values: ValuesRecipe | None = None
+    """One feed for each value; None: one feed."""
+
+    @property
+    def query(self) -> Pairs:
+        return () if self.values is None else self.values.query
+
+
+NewEnumeration = IdsRecipe | WindowsRecipe | FeedRecipe
 Enumeration = NewEnumeration | ValuesRecipe | OnceRecipe
 
 BATCH_PARENTS = 100

@@ -13,13 +13,14 @@ from haulier.items.workitem import WorkItem
 from haulier.sources.ancestry import Ancestry, line_of
 from haulier.sources.context import Context
 from haulier.sources.division import Division, divide, divide_new
+from haulier.sources.feeds import FeedDivision, feed_processor
 from haulier.sources.fingerprint import fingerprint
 from haulier.sources.finished import Finished
 from haulier.sources.lookup import Expect, expect_by
 from haulier.sources.new_ids import NewIdsDivision
 from haulier.sources.new_windows import NewWindowsDivision
 from haulier.sources.parents import Parents
-from haulier.sources.recipe import StreamRecipe, WindowsRecipe
+from haulier.sources.recipe import FeedRecipe, StreamRecipe, WindowsRecipe
 from haulier.sources.search.pages import check_before
 from haulier.sources.stream_pages import fetch_pages, snapshot_text
 
@@ -44,7 +45,7 @@ class RestSource:
                 self._add_child(recipe)
                 continue
             for mode, division in _divisions(recipe, recipe.name).items():
-                self._add(mode, division, _processor(recipe, division))
+                self._add(mode, division, _processor(recipe, division, mode))
 
     @property
     def keys(self) -> dict[str, tuple[str, ...]]:
@@ -70,6 +71,10 @@ class RestSource:
         until = snapshot_time - CLOCKS_APART - max(each.settle for each in windows)
         return min([until, *(each.end for each in windows if each.end is not None)])
 
+    def is_feed(self, stream: str) -> bool:
+        """Whether incremental runs of a stream go on with a feed: it has no spans."""
+        return isinstance(self._divisions["incremental"][stream], FeedDivision)
+
     def span_type(self, stream: str) -> type[Span]:
         """Of the items of incremental runs. What other ones have finished, before the tables were changed, counts
         nothing."""
@@ -82,6 +87,8 @@ class RestSource:
         division = self._divisions["incremental"][stream]
         if isinstance(division, NewWindowsDivision):
             return [*division.due(finished, snapshot_time)]
+        if isinstance(division, FeedDivision):
+            return []
         assert isinstance(division, NewIdsDivision)
         return [*division.due(finished)]
 
@@ -121,6 +128,8 @@ class RestSource:
             self._halves[batches.item] = batches.halves
         # The list at the top is divided again under the child's name: each stream of a run has items of its own.
         for mode, division in _divisions(line[0], recipe.name).items():
+            if isinstance(division, FeedDivision):
+                continue  # It tells what was changed, by records that may be deletions: no list of parents.
             self._add(mode, division, work.splitting(division))
 
     def _add(self, mode: str, division: Division, processor: RestProcessor) -> None:
@@ -143,7 +152,12 @@ def _divisions(recipe: StreamRecipe, stream: str) -> dict[str, Division]:
     return found
 
 
-def _processor(recipe: StreamRecipe, division: Division) -> RestProcessor:
+def _processor(recipe: StreamRecipe, division: Division, mode: str) -> RestProcessor:
+    rule = recipe.enumeration(mode)
+    if isinstance(rule, FeedRecipe):
+        assert isinstance(division, FeedDivision)
+        return feed_processor(recipe, rule, division)
+
     async def process(item: WorkItem, context: Context) -> AsyncGenerator[Page, None]:
         async for page in fetch_pages(recipe, division.query, division.fill(item), context):
             yield page

@@ -32,6 +32,7 @@ from haulier.worker.blame import UNKNOWN_SECONDS, decide
 from haulier.worker.crash_guard import produce_alone
 from haulier.worker.dispatch import Produced, Sink, produce, spool_of
 from haulier.worker.division import Cause
+from haulier.worker.feed_note import note_feed_end
 from haulier.worker.first_items import Suspicion
 from haulier.worker.inquiry import Inquiry
 from haulier.worker.item_count import CANCELLED, count_item
@@ -240,11 +241,20 @@ class Attempt:
                     )
                 return Split(produced.children)
             if not produced.records:
+                await note_feed_end(deps, run, envelope, produced)
                 return Empty(produced.requests, seconds, produced.hidden)
             path = run.paths.object(type(item).stream, key)
             with deps.telemetry.span(PUBLISH, SpanKind.INTERNAL, {RUN_ID: run.run_id}):
                 facts, is_adopted = await publish(
-                    deps.lake, run, path, spool, self._held, self._state.keeper, self._state.run_cache, deps.clock
+                    deps.lake,
+                    run,
+                    path,
+                    spool,
+                    self._held,
+                    self._state.keeper,
+                    self._state.run_cache,
+                    deps.clock,
+                    note=lambda facts: note_feed_end(deps, run, envelope, produced, facts.sha256),
                 )
         finally:
             await spool.discard()

@@ -93,6 +93,7 @@ async def produce_alone(
             hidden=frame.hidden,
             repeated=frame.repeated,
             unseen=frame.unseen,
+            feed=frame.feed,
         )
     if exit_code in _ASKED_TO_END or (not has_started and exit_code < 0):
         raise InterruptedAloneError(f"The subprocess of item {envelope.key} was ended from outside ({_how(exit_code)})")

@@ -11,6 +11,7 @@ from typing import Protocol
 
 from haulier.api.client import ItemPlace
 from haulier.api.records.page import Page
+from haulier.api.requester import FeedEnd
 from haulier.errors import ItemError
 from haulier.items.workitem import WorkItem
 from haulier.lake.seam import Bytes, Spool
@@ -50,6 +51,7 @@ class Produced:
     hidden: int = 0
     repeated: int = 0
     unseen: str = ""
+    feed: FeedEnd | None = None
 
 
 async def spool_of(deps: WorkerDeps, run: Run, key: str) -> Spool:
@@ -93,6 +95,7 @@ async def produce(
         hidden=api.usage.hidden,
         repeated=api.usage.repeated,
         unseen=api.usage.sign_totals.unseen,
+        feed=api.usage.feed_end,
     )
 
 

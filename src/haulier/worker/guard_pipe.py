@@ -12,6 +12,7 @@ from typing import Literal
 import msgspec
 
 from haulier.api.errors import Action, ApiError, Fault, MovedError, Shape
+from haulier.api.requester import FeedEnd
 from haulier.errors import ItemError, RunSpentError, UnavailableError, UsageError
 from haulier.items.codec import decode_payload
 from haulier.lake.seam import Bytes
@@ -55,6 +56,7 @@ class EndFrame(msgspec.Struct, frozen=True, tag="end"):
     hidden: int = 0
     repeated: int = 0
     unseen: str = ""
+    feed: FeedEnd | None = None
 
 
 class ErrorFrame(msgspec.Struct, frozen=True, tag="error"):
@@ -156,6 +158,7 @@ async def work_alone(deps: WorkerDeps, job: Job, writer: asyncio.StreamWriter) -
             hidden=produced.hidden,
             repeated=produced.repeated,
             unseen=produced.unseen,
+            feed=produced.feed,
         )
     except Exception as error:  # noqa: BLE001 - the item boundary of the subprocess; the worker decides
         frame = msgspec.structs.replace(error_frame(error), request=requests[-1] if requests else None)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+
 from haulier.clock import Clock
 from haulier.errors import LakeUnavailableError, LeaseLostError, SweptError
 from haulier.lake.seam import Lake, ObjectFacts, Published, Spool
@@ -26,9 +28,19 @@ async def require_lease(held: HeldLease, keeper: LeaseKeeper, clock: Clock, *, m
 
 
 async def publish(
-    lake: Lake, run: Run, path: str, spool: Spool, held: HeldLease, keeper: LeaseKeeper, runs: RunCache, clock: Clock
+    lake: Lake,
+    run: Run,
+    path: str,
+    spool: Spool,
+    held: HeldLease,
+    keeper: LeaseKeeper,
+    runs: RunCache,
+    clock: Clock,
+    *,
+    note: Callable[[ObjectFacts], Awaitable[None]] | None = None,
 ) -> tuple[ObjectFacts, bool]:
-    """Make the records visible, or adopt what another attempt made visible first (P9).
+    """Make the records visible, or adopt what another attempt made visible first (P9). ``note`` makes durable what has
+    to be known of them before.
 
     Returns the object and whether it was adopted. Raises `SweptError` where a closing came between; nothing is visible
     then.
@@ -40,6 +52,8 @@ async def publish(
         return (right_ends_at if held.is_unknown else held.deadline) - clock.monotonic()
 
     facts = await spool.finish()
+    if note is not None:
+        await note(facts)
     published = Published.AGAIN
     while published is Published.AGAIN:
         # An unknown lease has no end: each look at the closings is good for one put within the time of a lease (C9).

@@ -44,6 +44,8 @@ class ListPage:
     past_end: PageRequest | None = None
     """Page after the total, which would prove it."""
     sign_report: SignReport | None = None
+    feed_mark: str | None = None
+    """Where a feed goes on behind this page; None where the page is not to tell."""
     error: PagingError | None = None
     """Raised after the answer was noted as a good one."""
 
@@ -111,7 +113,13 @@ class ListReader:
         if is_reached and following is not None:
             following = self._follow_past_total(following)
         return ListPage(
-            body.page, following, total, is_at_least, past_end, answer.sign_reports[-1] if answer.sign_reports else None
+            body.page,
+            following,
+            total,
+            is_at_least,
+            past_end,
+            answer.sign_reports[-1] if answer.sign_reports else None,
+            answer.feed_marks[-1] if answer.feed_marks else None,
         )
 
     def read_end(self, response: Response, action: Action) -> ListPage | None:

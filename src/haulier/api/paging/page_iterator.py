@@ -213,6 +213,8 @@ class PageIterator:
         """Return what is new of a page."""
         if read.error is not None:
             raise PagingError(f"{self._shown(request)}: {read.error}", action=read.error.action)
+        if read.feed_mark is not None:
+            self._requester.usage.feed_mark = read.feed_mark
         if read.sign_report is not None:
             await self._check_sign(request, read, read.sign_report)
         if read.following is not None and read.following.missing_parameters:

@@ -112,6 +112,8 @@ class PageAnswer:
     """The API's url."""
     sign_reports: list[SignReport] = field(default_factory=list)
     """For haulier's own kinds."""
+    feed_marks: list[str] = field(default_factory=list)
+    """Likewise: where a feed goes on."""
 
     @property
     def page(self) -> Page:

@@ -16,8 +16,9 @@ from haulier.cli.output import emit, say
 from haulier.cli.person import person_name
 from haulier.cli.source_command import SourceCall, source_command
 from haulier.cli.span_words import read_edge, shown
-from haulier.cli.stream_state import read_states
+from haulier.cli.stream_state import read_states, without_token
 from haulier.errors import UsageError
+from haulier.items.feed_start import FeedStart
 from haulier.items.ranges import IdRange
 from haulier.items.spans import LOWEST_ID, LOWEST_TIME
 from haulier.items.windows import TimeWindow
@@ -63,19 +64,27 @@ async def show_command(call: SourceCall, stream: str | None) -> int:
 @source_command(
     "set",
     _stream_argument,
-    click.option("--until", required=True, metavar="TIME|ID", help="The first moment or ID that is not finished."),
+    click.option("--until", metavar="TIME|ID", help="The first moment or ID that is not finished."),
     click.option(
         "--from", "since", metavar="TIME|ID", help="The first that is finished; by default all before --until is."
     ),
+    click.option("--token", metavar="TEXT", help="Of a feed: the token or link at which it goes on."),
     _why_option,
     group=command,
     short_help="Say what is finished of a stream.",
 )
-async def set_command(call: SourceCall, stream: str, until: str, since: str | None, why: str) -> int:
-    """Say that STREAM is finished up to --until. It replaces what was known of STREAM: runs so far no longer count for
-    it, and the next incremental run goes on from there. Times have a zone: 2026-11-29T02:00:00Z.
+async def set_command(
+    call: SourceCall, stream: str, until: str | None, since: str | None, token: str | None, why: str
+) -> int:
+    """Say that STREAM is finished up to --until, or that its feed goes on at --token. It replaces what was known of
+    STREAM: runs so far no longer count for it, and the next incremental run goes on from there. Times have a zone:
+    2026-11-29T02:00:00Z.
     """
     kinds = _kinds_of(call.app, stream)
+    if FeedStart in kinds or token is not None:
+        return await _set_feed(call, stream, kinds, token, why, is_alone=until is None and since is None)
+    if until is None:
+        raise UsageError("Say up to when or up to which ID all is there: --until TIME, or --until ID.")
     async with _open(call) as source:
         end = _edge("--until", until, stream, kinds, source.clock.now())
         start = LOWEST_ID if isinstance(end, int) else LOWEST_TIME
@@ -111,12 +120,30 @@ async def _open(call: SourceCall) -> AsyncIterator[OpenSource]:
         yield source
 
 
-async def _edit(call: SourceCall, source: OpenSource, stream: str, spans: tuple[Ends, ...], why: str) -> int:
+async def _set_feed(
+    call: SourceCall, stream: str, kinds: set[type], token: str | None, why: str, *, is_alone: bool
+) -> int:
+    if FeedStart not in kinds:
+        raise UsageError(
+            f"--token is of feeds, and the items of {stream!r} have none. Write --until TIME or --until ID."
+        )
+    if not token or not is_alone:
+        raise UsageError(f"The items of {stream!r} read a feed. Write where it goes on: --token TEXT, and no --until.")
+    async with _open(call) as source:
+        return await _edit(call, source, stream, (), why, feed=token)
+
+
+async def _edit(
+    call: SourceCall, source: OpenSource, stream: str, spans: tuple[Ends, ...], why: str, feed: str = ""
+) -> int:
     if not why.strip():
         raise UsageError("--why is empty. Say why, for whoever asks later: --why 'the API was moved on Monday'.")
-    edit = await write_edit(source.lake, source.clock, call.app.name, stream, spans, who=person_name(), why=why.strip())
+    edit = await write_edit(
+        source.lake, source.clock, call.app.name, stream, spans, who=person_name(), why=why.strip(), feed=feed
+    )
     if call.as_json:
-        emit({"state": "edited", "source": call.app.name, "stream": stream, "edit": msgspec.to_builtins(edit)})
+        shown_edit = msgspec.to_builtins(without_token(edit))
+        emit({"state": "edited", "source": call.app.name, "stream": stream, "edit": shown_edit})
     for state in await read_states(source, [stream]):
         for line in state.lines():
             say(line)
@@ -130,13 +157,15 @@ async def _edit(call: SourceCall, source: OpenSource, stream: str, spans: tuple[
 
 
 def _kinds_of(app: App, stream: str) -> set[type]:
-    """`IdRange`, `TimeWindow` or both, of which an item of the stream may have one. Raises `UsageError` if none has."""
+    """Which of `IdRange`, `TimeWindow` and `FeedStart` items of the stream have; `UsageError` if they have none."""
     app.require_mode("incremental")
     (stream,) = app.selected([stream], "incremental")
     items = [item for item in app.registry if item.stream == stream]
     # A full run may be divided otherwise.
     items = [item for item in items if item.kind.startswith(f"{stream}_new_")] or items
-    found = {hint for item in items for hint in get_type_hints(item).values() if hint in (IdRange, TimeWindow)}
+    found = {
+        hint for item in items for hint in get_type_hints(item).values() if hint in (IdRange, TimeWindow, FeedStart)
+    }
     if not found:
         raise UsageError(
             f"No item of stream {stream!r} has a window of time or a range of IDs, so nothing of it is ever noted as "

@@ -22,6 +22,8 @@ class EditRecord(Record, frozen=True, kw_only=True):
     stream: str
     spans: tuple[Ends, ...] = ()
     """Finished, in all groups of items. None after a reset."""
+    feed: str = ""
+    """Where feeds of the stream go on, in all groups; empty: at their beginning."""
     after: str = ""
     """The newest incremental run at that moment: neither it nor an older one counts for the stream any more."""
     who: str
@@ -30,7 +32,7 @@ class EditRecord(Record, frozen=True, kw_only=True):
 
 
 async def write_edit(
-    lake: Lake, clock: Clock, source: str, stream: str, spans: tuple[Ends, ...], *, who: str, why: str
+    lake: Lake, clock: Clock, source: str, stream: str, spans: tuple[Ends, ...], *, who: str, why: str, feed: str = ""
 ) -> EditRecord:
     """Of two edits at once both stand, and the one with the higher number counts."""
     number = max(await numbers(lake, edits_root(source)), default=0)
@@ -40,6 +42,7 @@ async def write_edit(
             number=number,
             stream=stream,
             spans=spans,
+            feed=feed,
             after=max(await incremental_runs(lake, source), default=""),
             who=who,
             why=why,

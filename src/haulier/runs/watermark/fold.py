@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -14,10 +16,12 @@ from haulier.lake.names import is_path
 from haulier.lake.paths import versions_root
 from haulier.lake.seam import Lake
 from haulier.runs.concurrency import run_each
+from haulier.runs.plan import read_seal
 from haulier.runs.records import Record, Verdict, VerdictRecord, decode_record, encode_record
 from haulier.runs.run import Run, load_run
 from haulier.runs.state import FINAL_VERDICTS, closing_in_force, newest_closing
 from haulier.runs.watermark.edits import EditRecord, incremental_runs, numbers, read_edits
+from haulier.runs.watermark.feed_moves import FeedMove, FeedPlace, FeedPlaces, copied, move, read_feed_moves, tokens_of
 from haulier.runs.watermark.run_spans import RunSpans, read_run_spans
 from haulier.runs.watermark.span_table import SpanLists, SpanTable, span_between
 from haulier.sources.finished import Finished
@@ -40,12 +44,15 @@ class FoldedRun(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     closing: int
     finished: SpanLists = {}
     unfinished: SpanLists = {}
+    feeds: tuple[FeedMove, ...] = ()
 
     @property
     def size(self) -> int:
         """The number of its spans."""
         tables = (self.finished, self.unfinished)
-        return sum(len(spans) for lists in tables for groups in lists.values() for spans in groups.values())
+        return len(self.feeds) + sum(
+            len(spans) for lists in tables for groups in lists.values() for spans in groups.values()
+        )
 
 
 class VersionRecord(Record, frozen=True, kw_only=True):
@@ -61,6 +68,8 @@ class VersionRecord(Record, frozen=True, kw_only=True):
     """By stream that was edited, the newest run that does not count for it."""
     starts: dict[str, datetime] = msgspec.field(default_factory=dict)
     """By stream, the first moment of all windows in edits and in runs up to ``through``, finished or not."""
+    feeds: FeedPlaces = msgspec.field(default_factory=dict)
+    """Where feeds went on after edits, and after runs up to ``through``."""
     watched: dict[str, int] = msgspec.field(default_factory=dict)
     """Partial runs that are in ``base``, with the closing that said so."""
     recent: tuple[FoldedRun, ...] = ()
@@ -78,6 +87,7 @@ class Watermark:
     """Runs that count once they are closed, oldest first, and their streams."""
     edited: dict[str, str]
     """By stream that was edited, the newest run that does not count for it."""
+    feeds: FeedPlaces
 
     def counts(self, stream: str) -> list[FoldedRun]:
         """The newest runs that say what is finished of a stream, oldest first."""
@@ -86,7 +96,7 @@ class Watermark:
             for run in self.recent
             if run.run_id > self.edited.get(stream, "")
             and run.run_id not in self.not_closed
-            and stream in {*run.finished, *run.unfinished}
+            and stream in {*run.finished, *run.unfinished, *(each.stream for each in run.feeds)}
         ]
 
     def awaits(self, stream: str) -> list[str]:
@@ -148,6 +158,7 @@ class _Fold:
         self._base = SpanTable.read(before.base)
         self._starts = dict(before.starts)
         _lower(self._starts, self._base)
+        self._feeds = copied(before.feeds)
         self._through = before.through
         self._edits = before.edits
         self._edited = dict(before.edited)
@@ -171,14 +182,15 @@ class _Fold:
         self._settle(max(self._recent, default=""))
 
     def watermark(self) -> Watermark:
-        table, starts = SpanTable.read(self._base.written()), dict(self._starts)
+        table, starts, feeds = SpanTable.read(self._base.written()), dict(self._starts), copied(self._feeds)
         for _, run in sorted(self._recent.items()):
-            self._apply(run, table, starts)
+            self._apply(run, table, starts, feeds)
         return Watermark(
-            finished=Finished(table.spans(), starts),
+            finished=Finished(table.spans(), starts, tokens_of(feeds)),
             recent=tuple(run for _, run in sorted(self._recent.items())),
             not_closed=dict(sorted(self._not_closed.items())),
             edited=self._edited,
+            feeds=feeds,
         )
 
     def next_version(self, number: int, by: str, now: datetime) -> VersionRecord | None:
@@ -187,6 +199,7 @@ class _Fold:
             self._before,
             base=self._base.written(),
             starts=self._starts,
+            feeds=copied(self._feeds),
             through=self._through,
             edits=self._edits,
             edited=self._edited,
@@ -202,6 +215,9 @@ class _Fold:
     def _edit(self, edit: EditRecord) -> None:
         self._base.drop({edit.stream})
         self._starts.pop(edit.stream, None)
+        self._feeds.pop(edit.stream, None)
+        if edit.feed:
+            self._feeds[edit.stream] = {ALL_GROUPS: FeedPlace(token=edit.feed)}
         for ends in edit.spans:
             self._base.add(edit.stream, ALL_GROUPS, span_between(*ends))
         _lower(self._starts, self._base)
@@ -213,7 +229,10 @@ class _Fold:
         closing = None if run is None else await closing_in_force(lake, run.paths)
         if run is None or (closing is not None and closing.number == self._watched[name]):
             return
-        spans = await _spans_of(lake, run, None)
+        spans, feeds = await _spans_of(lake, run, None), await _feeds_of(lake, run)
+        for stream in feeds:
+            if name > self._edited.get(stream, ""):
+                self._feeds.pop(stream, None)
         self._drop_edited(name, spans.unfinished)
         self._base.take(spans.unfinished)
         del self._watched[name]
@@ -233,12 +252,14 @@ class _Fold:
             self._recent[name] = known
             return
         spans = await _spans_of(lake, run, verdict)
+        moves = () if verdict is None else await _moves_of(lake, run, verdict)
         self._recent[name] = FoldedRun(
             run_id=name,
             verdict="partial" if verdict is None else verdict.verdict,
             closing=0 if verdict is None else verdict.number,
             finished=spans.finished.written(),
             unfinished=spans.unfinished.written(),
+            feeds=moves,
         )
 
     def _settle(self, seen: str) -> None:
@@ -252,13 +273,14 @@ class _Fold:
                 return
             run = self._recent.pop(oldest)
             spans -= run.size
-            self._apply(run, self._base, self._starts)
+            self._apply(run, self._base, self._starts, self._feeds)
             self._through = oldest
             if run.verdict not in FINAL_VERDICTS:
                 self._watched[oldest] = run.closing
 
-    def _apply(self, run: FoldedRun, table: SpanTable, starts: dict[str, datetime]) -> None:
+    def _apply(self, run: FoldedRun, table: SpanTable, starts: dict[str, datetime], feeds: FeedPlaces) -> None:
         """The newest run that has read a span says whether it is finished."""
+        move(feeds, run.run_id, [each for each in run.feeds if run.run_id > self._edited.get(each.stream, "")])
         finished, unfinished = SpanTable.read(run.finished), SpanTable.read(run.unfinished)
         for spans in (finished, unfinished):
             self._drop_edited(run.run_id, spans)
@@ -279,8 +301,27 @@ def _lower(starts: dict[str, datetime], spans: SpanTable) -> None:
 
 async def _spans_of(lake: Lake, run: Run, verdict: VerdictRecord | None) -> RunSpans:
     """Raises `LakeUnavailableError` that says what to do where the account of the run is damaged."""
-    try:
+    async with _naming_run(lake, run):
         return await read_run_spans(lake, run.paths, verdict)
+
+
+async def _moves_of(lake: Lake, run: Run, verdict: VerdictRecord) -> tuple[FeedMove, ...]:
+    """Likewise."""
+    async with _naming_run(lake, run):
+        seal = await read_seal(lake, run.paths)
+        return () if seal is None else await read_feed_moves(lake, run.paths, seal, verdict)
+
+
+async def _feeds_of(lake: Lake, run: Run) -> tuple[str, ...]:
+    """The streams of which a run was to read feeds."""
+    seal = await read_seal(lake, run.paths)
+    return () if seal is None else tuple(seal.feeds)
+
+
+@contextlib.asynccontextmanager
+async def _naming_run(lake: Lake, run: Run) -> AsyncIterator[None]:
+    try:
+        yield
     except LakeUnavailableError as error:
         await lake.exists(run.paths.run)  # A lake that is away says so itself.
         raise LakeUnavailableError(

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from haulier.items.feed_start import feed_of
 from haulier.items.span_of import span_of
 from haulier.items.spans import Span
 from haulier.items.windows import TimeWindow
@@ -28,11 +29,16 @@ class PlannedSpans:
     """By stream, items of which no one span is told."""
     ahead: dict[str, int] = field(default_factory=dict)
     """By stream, windows that end after the time of the run."""
+    feeds: dict[str, tuple[int, int]] = field(default_factory=dict)
+    """As in `Seal`."""
 
     def add(self, items: Iterable[PlannedItem]) -> None:
         for item in items if self.is_kept else ():
             found = span_of(bytes(item.payload))
-            if found is None:
+            if found is None and (feed := feed_of(bytes(item.payload))) is not None:
+                on, anew = self.feeds.get(item.stream, (0, 0))
+                self.feeds[item.stream] = (on + 1, anew) if feed[1].feed else (on, anew + 1)
+            elif found is None:
                 self.spanless[item.stream] = self.spanless.get(item.stream, 0) + 1
             else:
                 self._add_span(item.stream, *found)

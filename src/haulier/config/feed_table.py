@@ -1,0 +1,104 @@
+"""`[streams.NAME.incremental.feed]` and `if_changed`: runs that go on where the one before ended."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from haulier.api.answers.judgement import Rule
+from haulier.api.errors import Action
+from haulier.api.paging.feed_pages import VALIDATORS, Feed
+from haulier.config.fields import Field, TableReader, TableShape
+from haulier.config.place import Place
+from haulier.config.request_kinds import JsonPath, QueryPairs
+from haulier.config.rules_table import AT, HEADER, STATUS, TEXT
+from haulier.config.value_kinds import Choice, ListOf, TableBy, TableOf, Text, errors_at
+from haulier.config.values_table import VALUES_TABLE
+from haulier.sources.recipe import FeedRecipe, StreamRecipe
+
+LINK = Field(
+    "link",
+    JsonPath(),
+    "The path of the address, in the last page, with which the next run begins.",
+    'link = "@odata.deltaLink"',
+)
+TOKEN = Field(
+    "token",
+    JsonPath(),
+    "The path of the token with which the next run begins.",
+    'token = "last_seq"',
+)
+TOKEN_HEADER = Field("header", Text(), "The header with that token.", 'header = "ETag"')
+QUERY_NAME = Field("query", Text(), "The query parameter in which the token is sent.", 'query = "since"')
+BODY_FIELD = Field("body", Text(), "The field of the JSON body in which the token is sent.", 'body = "cursor"')
+PAGE = Field(
+    "page",
+    Choice(("last", "first")),
+    "The page whose token counts. `first` where each page has the token of its own moment: a record that changes while "
+    "later pages are read would else be left out.",
+    'page = "first"',
+)
+FIRST = Field(
+    "first",
+    QueryPairs(),
+    "Query parameters of the run that begins the feed, and of no other.",
+    'first = { since = "now" }',
+    to="begin",
+)
+EXPIRED_ANSWER = TableShape("An answer by which the API says that it does not go on.", STATUS, HEADER, TEXT, AT)
+EXPIRED = Field(
+    "expired",
+    ListOf(TableOf(EXPIRED_ANSWER, partial(Rule, Action.END))),
+    "Answers by which the API says that it does not go on at the token, besides 410 and Microsoft Graph's words.",
+    'expired = [{ status = 400, text = "invalid sync token" }]',
+)
+FEED_VALUES = Field("values", VALUES_TABLE, "A feed for each value of a list.", 'values = { list = ["inbox", "sent"] }')
+FEED = TableShape(
+    "One feed: the API tells with each answer where it goes on.",
+    LINK,
+    TOKEN,
+    TOKEN_HEADER,
+    QUERY_NAME,
+    BODY_FIELD,
+    PAGE,
+    FIRST,
+    EXPIRED,
+    FEED_VALUES,
+    one_of=("link", "token", "header"),
+)
+
+BY = Field("by", Choice(tuple(VALIDATORS)), "The header of the answer that tells its version.", 'by = "ETag"', True)
+IF_CHANGED = TableShape("An answer that is read only where it has changed since the last run.", BY, FEED_VALUES)
+
+
+def read_feed(table: TableReader) -> FeedRecipe:
+    arguments: dict[str, Any] = table.arguments(LINK, TOKEN, TOKEN_HEADER, QUERY_NAME, BODY_FIELD, PAGE, EXPIRED)
+    with errors_at(table.place):
+        feed = Feed(**arguments)
+    return FeedRecipe(feed, **table.arguments(FIRST, FEED_VALUES))
+
+
+def read_if_changed(table: TableReader) -> FeedRecipe:
+    return FeedRecipe(Feed(header=table.need(BY), is_condition=True), **table.arguments(FEED_VALUES))
+
+
+def check_feed(recipe: StreamRecipe, pages: Any, place: Place) -> None:
+    """`SourceFileError` where a feed does not fit the request of its stream, whose key `pages` has this value."""
+    rule = recipe.incremental
+    if not isinstance(rule, FeedRecipe):
+        return
+    feed, at = rule.feed, place.at("incremental").at("if_changed" if rule.feed.is_condition else "feed")
+    if feed.is_condition and pages != "single" and "single" not in pages:
+        raise place.at("pages").error(
+            "`if_changed` asks about one answer, and these pages are several.", 'Write pages = "single", or use `feed`.'
+        )
+    if feed.body and recipe.method == "GET":
+        raise at.at("body").error("a GET request has no body.", "Write `query`, or `post` in place of `get`.")
+    own = {name for name, _ in (*recipe.query, *rule.query)}
+    for name in (feed.query, *(name for name, _ in rule.begin)):
+        if name in own:
+            raise at.error(f"the stream's own query has the parameter {name!r} too.", "Keep it in one of the two.")
+
+
+FEED_TABLE = TableBy(FEED, Feed, read_feed)
+IF_CHANGED_TABLE = TableBy(IF_CHANGED, Feed, read_if_changed)

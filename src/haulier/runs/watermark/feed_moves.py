@@ -1,0 +1,150 @@
+"""How far feeds were read: what each attempt notes before its records are visible, and what of it a closing bears out
+(W7)."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+
+import msgspec
+
+from haulier.errors import LakeUnavailableError
+from haulier.items.feed_start import feed_of
+from haulier.items.span_group import ALL_GROUPS
+from haulier.lake.names import is_path
+from haulier.lake.paths import RunPaths
+from haulier.lake.seam import Lake
+from haulier.runs.concurrency import run_each
+from haulier.runs.manifest import read_manifest
+from haulier.runs.records import Record, Seal, VerdictRecord, decode_record, encode_record
+
+KEPT_PLACES = 8
+"""Earlier places of a feed that are known. A run that began at an older one moves nothing, and is read again."""
+EMPTY = "empty"
+"""In place of a checksum: the item had no records."""
+_JUDGED = frozenset({"poison", "damaged"})
+"""As in `runs.watermark.run_spans`."""
+
+
+class FeedRecord(Record, frozen=True, kw_only=True):
+    """``feeds/<key>/<checksum of the object>.json``: where the feed goes on behind these records."""
+
+    key: str
+    stream: str
+    group: str = ""
+    start: str = ""
+    """`digest` of where it began; empty where it read the feed from its beginning."""
+    end: str
+    has_expired: bool = False
+    """It was to go on, and began anew: the API did not know the token any more."""
+    by: str
+
+
+class FeedMove(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a closed run has read of a feed."""
+
+    stream: str
+    group: str = ""
+    start: str = ""
+    end: str
+    has_expired: bool = False
+
+
+class FeedPlace(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Where a feed goes on."""
+
+    token: str
+    run_id: str = ""
+    """The run that ended there; empty: a person said so."""
+    began: str = ""
+    """The run that read it from its beginning."""
+    has_expired: bool = False
+    """That run was to go on, and began anew."""
+    before: tuple[str, ...] = ()
+    """Digests of earlier places, the newest last."""
+
+
+FeedPlaces = dict[str, dict[str, FeedPlace]]
+"""By stream and group."""
+
+
+def digest(token: str) -> str:
+    """Tells tokens apart; "" for none."""
+    return hashlib.sha256(token.encode()).hexdigest() if token else ""
+
+
+async def note_feed(lake: Lake, paths: RunPaths, payload: bytes, record: FeedRecord, checksum: str) -> None:
+    """Durable on return. An attempt with equal records may have noted another token: each is right for them."""
+    found = feed_of(payload)
+    if found is not None:
+        record = msgspec.structs.replace(record, group=found[0])
+        await lake.create(paths.feed(record.key, checksum or EMPTY), encode_record(record))
+
+
+async def read_feed_moves(lake: Lake, paths: RunPaths, seal: Seal, verdict: VerdictRecord) -> tuple[FeedMove, ...]:
+    """What a closed run has read: items that are done, or without records. What was noted by an attempt whose object
+    is not the one that stands, counts nothing."""
+    if not seal.feeds or not (
+        verdict.verdict == "complete" or (verdict.verdict == "partial" and _JUDGED.issuperset(verdict.reasons))
+    ):
+        return ()
+    noted: dict[str, dict[str, str]] = {}
+    async for found in lake.walk(paths.folder("feeds")):
+        for path in filter(is_path, found):
+            *_, key, name = path.split("/")
+            noted.setdefault(key, {})[name.removesuffix(".json")] = path
+    stands: list[str] = []
+    async for entries in read_manifest(lake, paths, verdict.number):
+        for entry in entries:
+            checksum = {"done": entry.sha256, "empty": EMPTY}.get(entry.state, "")
+            if checksum in (of_key := noted.get(entry.key, {})):
+                stands.append(of_key[checksum])
+
+    async def read(path: str) -> FeedMove:
+        body = await lake.read(path)
+        if body is None:
+            raise LakeUnavailableError(
+                f"{path} was in the lake and has disappeared. Does something else remove files there?"
+            )
+        record = decode_record(FeedRecord, body, path)
+        return FeedMove(
+            stream=record.stream,
+            group=record.group,
+            start=record.start,
+            end=record.end,
+            has_expired=record.has_expired,
+        )
+
+    return tuple(await run_each(read, stands, lake.capabilities.in_flight))
+
+
+def move(places: FeedPlaces, run_id: str, moves: Iterable[FeedMove]) -> None:
+    """Apply what a run has read. One that began where no counted run had ended moves nothing: what lies before its
+    start may be missing."""
+    for each in moves:
+        groups = places.setdefault(each.stream, {})
+        place = groups.get(each.group, groups.get(ALL_GROUPS))
+        if not each.start:
+            groups[each.group] = FeedPlace(
+                token=each.end, run_id=run_id, began=run_id, has_expired=each.has_expired, before=_before(place)
+            )
+        elif place is not None and each.start in (digest(place.token), *place.before):
+            groups[each.group] = FeedPlace(
+                token=each.end,
+                run_id=run_id,
+                began=place.began,
+                has_expired=place.has_expired,
+                before=_before(place),
+            )
+
+
+def copied(places: FeedPlaces) -> FeedPlaces:
+    return {stream: dict(groups) for stream, groups in places.items()}
+
+
+def tokens_of(places: FeedPlaces) -> dict[str, dict[str, str]]:
+    return {stream: {group: place.token for group, place in groups.items()} for stream, groups in places.items()}
+
+
+def _before(place: FeedPlace | None) -> tuple[str, ...]:
+    return () if place is None else (*place.before, digest(place.token))[-KEPT_PLACES:]

@@ -1,0 +1,103 @@
+"""Feeds: each run goes on where the one before ended, as the API's answers say."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from dataclasses import dataclass, replace
+
+from haulier.api.errors import PagingError
+from haulier.api.paging.feed_pages import FeedPages
+from haulier.api.records.page import Page
+from haulier.items.feed_start import FeedStart
+from haulier.items.workitem import WorkItem
+from haulier.sources.context import Context
+from haulier.sources.finished import Finished
+from haulier.sources.recipe import FeedRecipe, Pairs, StreamRecipe
+from haulier.sources.stream_pages import fetch_pages
+from haulier.sources.templates import PlaceholderValues
+from haulier.sources.values import ValuesDivision
+
+
+class FeedDivision:
+    """One item for the feed, or one for each value of a list. They are not divided: a feed has one order."""
+
+    def __init__(self, stream: str, kind: str, where: str, recipe: FeedRecipe) -> None:
+        @dataclass(frozen=True)
+        class FeedItem(WorkItem, stream=stream, kind=kind):
+            since: FeedStart
+
+        @dataclass(frozen=True)
+        class ValueFeedItem(WorkItem, stream=stream, kind=kind):
+            value: str
+            since: FeedStart
+
+        self._values: ValuesDivision | None = None
+        if recipe.values is not None:
+            self._values = ValuesDivision(stream, kind, f"{where}.values", recipe.values)
+        self.item: type[WorkItem] = FeedItem if self._values is None else ValueFeedItem
+        self.query: Pairs = () if recipe.values is None else recipe.values.query
+        self._make: Callable[..., WorkItem] = self.item
+
+    @property
+    def placeholders(self) -> tuple[str, ...]:
+        return () if self._values is None else self._values.placeholders
+
+    async def items(self, context: Context) -> AsyncIterator[WorkItem]:
+        stream = self.item.stream
+        if self._values is None:
+            yield self._make(since=context.finished.feed(stream))
+            return
+        async for each in self._values.items(context):
+            value = each.value  # type: ignore[attr-defined]
+            yield self._make(value=value, since=context.finished.feed(stream, value=value))
+
+    def fill(self, item: WorkItem) -> PlaceholderValues:
+        return {} if self._values is None else self._values.fill(self._values.item(value=item.value))  # type: ignore[call-arg, attr-defined]
+
+    def halves(self, item: WorkItem) -> tuple[WorkItem, ...]:
+        return ()
+
+    def begins(self, finished: Finished) -> bool:
+        """Whether no run has read anything of it."""
+        return not finished.feeds.get(self.item.stream)
+
+
+def feed_processor(
+    recipe: StreamRecipe, rule: FeedRecipe, division: FeedDivision
+) -> Callable[[WorkItem, Context], AsyncGenerator[Page | WorkItem, None]]:
+    async def process(item: WorkItem, context: Context) -> AsyncGenerator[Page | WorkItem, None]:
+        since: FeedStart = item.since  # type: ignore[attr-defined]
+        usage, values = context.api.usage, division.fill(item)
+        for start in dict.fromkeys((since.feed, "")):
+            usage.feed_mark = None
+            asked = replace(recipe, pages=FeedPages(recipe.pages, rule.feed, start))
+            query = division.query if start else (*division.query, *rule.begin)
+            async for page in fetch_pages(asked, query, values, context):
+                yield page
+                del page  # As in `haulier.sources.rest`.
+            mark: str | None = usage.feed_mark
+            if mark is None and start and rule.feed.is_condition:
+                context.api.end_feed(start, since)  # It is as it was.
+                return
+            if mark is None and start:
+                context.log.warning(
+                    "the API does not go on where the last run of a feed ended, and the feed begins anew: all of it is "
+                    "read, and what was deleted meanwhile is told by nobody",
+                    extra={"stream": recipe.name},
+                )
+                continue
+            if mark:
+                context.api.end_feed(mark, since, has_expired=bool(since.feed) and not start)
+            elif context.api.most_pages is None:  # `haulier try` reads the first pages alone.
+                raise PagingError(_lack(rule))
+            return
+
+    return process
+
+
+def _lack(rule: FeedRecipe) -> str:
+    key = "if_changed" if rule.feed.is_condition else "feed"
+    return (
+        f"The {rule.feed.page} page has nothing at {rule.feed.where}, where the feed goes on, so the next run would "
+        f"not know where to begin. Correct `{key}` of the stream, or `pages` if that was not the last page."
+    )

@@ -1,0 +1,142 @@
+"""Feeds that must not be taken for read: a cut list, a token that is missing, pages that move."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+from typing import Any
+
+import pytest
+
+from haulier.api.answers.judgement import Rule
+from haulier.api.errors import Action, ApiError, PagingError
+from haulier.api.paging.cursors import Cursor
+from haulier.api.paging.feed_pages import Feed
+from haulier.api.paging.links import NextUrl
+from haulier.api.paging.paginator import Paginator, Single
+from haulier.api.session import ItemApi
+from haulier.errors import UsageError
+from haulier.items.feed_start import FeedStart
+from haulier.items.keys import item_key
+from haulier.sources.feeds import FeedDivision, feed_processor
+from haulier.sources.finished import Finished
+from haulier.sources.recipe import FeedRecipe, StreamRecipe, ValuesRecipe
+from tests.api.paging.rig import Asked, Reply, rows, session_with
+from tests.sources.situation import context_of
+
+NEXT = Cursor("next", query="page")
+
+
+async def read(
+    api: ItemApi, feed: FeedRecipe, pages: Paginator, since: str = "", method: str = "GET"
+) -> tuple[list[Any], Any]:
+    """The records of a feed's item, and where it ends."""
+    recipe = StreamRecipe("users", "/users", "items", pages, incremental=feed, method=method)
+    division = FeedDivision("users", "users_new_feed", "here", feed)
+    finished = Finished(feeds={"users": {"": since}}) if since else Finished()
+    context = dataclasses.replace(context_of(api), finished=finished)
+    found = []
+    async for item in division.items(context):
+        async for page in feed_processor(recipe, feed, division)(item, context):
+            found += [record.decode() for record in map(bytes, page.records)]  # type: ignore[union-attr]
+    return found, api.usage.feed_end
+
+
+async def test_g1_a_last_page_without_a_token_is_no_end() -> None:
+    """A list that was cut off, or whose next page `pages` does not see, must not move the feed."""
+
+    def cut(asked: Asked) -> Reply:
+        page = asked.number("page", 1)
+        return Reply({"items": rows(page, page + 1), **({"next": 2} if page == 1 else {})})
+
+    async with session_with(cut) as (api, _):
+        with pytest.raises(PagingError, match="The last page has nothing at 'sync', where the feed goes on"):
+            await read(api, FeedRecipe(Feed(token="sync", query="since")), NEXT)
+        assert api.usage.feed_end is None
+
+
+async def test_g1_the_token_of_the_first_page_counts_where_pages_move() -> None:
+    """Kinto: each page has the time of its own answer. What changed while the second was read is in neither."""
+
+    def kinto(asked: Asked) -> Reply:
+        page = asked.number("page", 1)
+        following = {"next": 2} if page == 1 else {"next": None}
+        return Reply({"items": rows(page, page + 1), **following}, headers=(("ETag", f'"{page}00"'),))
+
+    async with session_with(kinto) as (api, asked):
+        feed = Feed(header="ETag", query="_since", page="first")
+        assert (await read(api, FeedRecipe(feed), NEXT))[1].end == '"100"'
+        _, end = await read(api, FeedRecipe(feed), NEXT, since='"50"')
+        assert (end.start, end.end) == ('"50"', '"100"')
+        assert [each.query.get("_since") for each in asked.requests] == [None, None, '"50"', '"50"']
+
+
+async def test_a_declared_answer_says_that_a_token_is_too_old(caplog: pytest.LogCaptureFixture) -> None:
+    """The feed begins anew with the parameters of a first run, and nothing is said to go on from the old token."""
+
+    def forgetful(asked: Asked) -> Reply:
+        if "since" in asked.query:
+            return Reply({"error": "sync token is invalid"}, 400)
+        assert asked.query["all"] == "yes"
+        return Reply({"items": rows(1, 3), "sync": "new"})
+
+    expired = (Rule(Action.END, status=400, text="sync token"),)
+    async with session_with(forgetful) as (api, _):
+        feed = FeedRecipe(Feed(token="sync", query="since", expired=expired), begin=(("all", "yes"),))
+        with caplog.at_level(logging.WARNING):
+            found, end = await read(api, feed, Single(), since="old")
+        assert (len(found), end.start, end.end, end.has_expired) == (2, "", "new", True)
+        assert "the feed begins anew" in caplog.text
+        with pytest.raises(ApiError):  # Undeclared, it is a failure.
+            await read(api, FeedRecipe(Feed(token="sync", query="since")), Single(), since="old")
+
+
+async def test_g7_a_link_to_another_origin_is_not_followed() -> None:
+    """Whoever can write the state, or an answer, cannot send our credentials elsewhere."""
+    async with session_with(lambda asked: Reply({"items": []})) as (api, asked):
+        with pytest.raises(ApiError, match="is not followed"):
+            await read(api, FeedRecipe(Feed(link="delta")), NextUrl("next"), since="https://elsewhere.example/x")
+        assert not asked.requests
+
+
+async def test_a_304_that_was_not_asked_for_is_no_answer() -> None:
+    feed = FeedRecipe(Feed(header="ETag", is_condition=True))
+    async with session_with(lambda asked: Reply(b"", 304, headers=(("ETag", "1"),))) as (api, _):
+        with pytest.raises(ApiError, match="304"):
+            await read(api, feed, Single())
+    async with session_with(lambda asked: Reply(b"", 304, headers=(("ETag", "1"),))) as (api, asked):
+        assert (await read(api, feed, Single(), since='W/"1"'))[1].end == 'W/"1"'
+        assert asked.requests[0].headers["if-none-match"] == 'W/"1"'
+    async with session_with(lambda asked: Reply({"items": rows(1, 2)})) as (api, _):
+        with pytest.raises(PagingError, match=r"nothing at the header 'ETag'.*Correct `if_changed`"):
+            await read(api, feed, Single())
+
+
+async def test_each_value_has_a_feed_of_its_own() -> None:
+    def boxes(asked: Asked) -> Reply:
+        return Reply({"items": [], "sync": asked.query["box"] + str(1 + asked.number("since"))})
+
+    values = ValuesRecipe(("in", "out"), query=(("box", "{value}"),))
+    feed = FeedRecipe(Feed(token="sync", query="since"), values=values)
+    division = FeedDivision("mail", "mail_new_feed", "here", feed)
+    finished = Finished(feeds={"mail": {'{"value":"out"}': "7"}})
+    async with session_with(boxes) as (api, _):
+        context = dataclasses.replace(context_of(api), finished=finished)
+        items = [item async for item in division.items(context)]
+    assert [item.since for item in items] == [FeedStart(), FeedStart("7")]  # type: ignore[attr-defined]
+    assert [item_key(item).rpartition("-")[0] for item in items] == ["mail_new_feed-in-anew", "mail_new_feed-out-on"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        ({"token": "sync"}, "A token is sent in one place: name query or body."),
+        ({"link": "delta", "query": "since"}, "A link needs none of them."),
+        ({"link": "delta", "token": "sync"}, "Name one."),
+        ({"header": "X-Version", "is_condition": True}, "one of the headers ETag and Last-Modified"),
+    ],
+)
+def test_a_feed_that_contradicts_itself_is_refused(arguments: dict[str, Any], text: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        Feed(**arguments)
+    assert text in str(caught.value)
