@@ -68,6 +68,8 @@ class FirstPage:
     """Behind the last record, by which alone the list is known to end."""
     looks_behind_full_end: bool = False
     """One more, if the last page is full."""
+    beside_requests: int = 0
+    """Of a list of several pages, those that ask for none of them."""
     is_only: bool = False
     """Lists of this kind have no other page."""
     divide_above: int = 0
@@ -360,8 +362,15 @@ class Requester:
                 return error
 
     async def send_in_vain(self, request: Request) -> None:
-        """Send once, at the gate as all others; whatever comes of it counts neither as success nor as failure."""
-        await self._send_once(request, 0, Trail(self._place.run_id, self._place.stream), 0.0, None, is_first_page=False)
+        """Send once, at the gate as all others; whatever comes of it counts neither as success nor as failure, nor is it
+        the item's last request."""
+        last = self.usage.last_request
+        try:
+            await self._send_once(
+                request, 0, Trail(self._place.run_id, self._place.stream), 0.0, None, is_first_page=False
+            )
+        finally:
+            self.usage.last_request = last
 
     async def _before_follow_up(self) -> None:
         await self._parts.scope.before_follow_up()

@@ -25,6 +25,7 @@ def page(**fields: int | bool | None) -> SampledPage:
         (page(total=100, is_total_exact=True, looks_behind_full_end=True), exactly(2), exactly(100)),
         (page(has_more=True, total=950), at_least(2, 10), at_least(100, 950)),
         (page(has_more=True, total=950, is_total_least=True), at_least(10), at_least(950)),
+        (page(has_more=True, total=700, is_total_exact=True, beside_requests=2), exactly(9), exactly(700)),
         (page(has_more=True, extra_requests=2), at_least(4), at_least(100)),
         (page(has_more=True, records=7, extra_requests=2), exactly(3), exactly(7)),
         (page(is_known=False, requests=2), at_least(2), at_least(100)),

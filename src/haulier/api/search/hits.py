@@ -56,7 +56,7 @@ def read_hits(body: bytes, add: tuple[str, ...] = ()) -> HitPage:
     total = answer.hits.total
     return HitPage(
         page=_page_of(hits, add, hidden),
-        places=[hash(bytes(hit.index) + bytes(hit.id)) for hit in hits],
+        places=[hash((hit.index, hit.id)) for hit in hits],
         total=total.value if total is not None and total.relation == "eq" else None,
         shards=answer.shards.total,
         snapshot=answer.pit_id,
@@ -77,13 +77,15 @@ def _page_of(hits: list[_Hit], add: tuple[str, ...], hidden: Hidden | None) -> P
     if hidden is not None:
         slices = [hidden.restore(memoryview(document)) for document in slices]
     if add:
-        slices = cast("list[Bytes]", add_to_each(slices, [_fields_of(hit, add) for hit in hits], add))
+        openings = [_fields_of(hit, add) for hit in hits]
+        openings = openings if hidden is None else [*map(hidden.restore, openings)]
+        slices = cast("list[Bytes]", add_to_each(slices, openings, add))
     return Page(Records(slices), added=add)
 
 
 def _fields_of(hit: _Hit, add: tuple[str, ...]) -> bytes:
     values = {"_id": hit.id, "_index": hit.index}
-    return b"{" + b",".join(b'"%b":%b' % (name.encode(), bytes(values[name])) for name in add)
+    return msgspec.json.encode({name: values[name] for name in add})[:-1]
 
 
 def _after(hit: _Hit, hidden: Hidden | None) -> list[Raw]:
@@ -115,8 +117,8 @@ def lost_snapshot_error(shown: str) -> ApiError:
 
 
 class _Hit(msgspec.Struct, frozen=True, gc=False):
-    index: Raw = msgspec.field(name="_index")
-    id: Raw = msgspec.field(name="_id")
+    index: str = msgspec.field(name="_index")
+    id: str = msgspec.field(name="_id")
     source: Raw | UnsetType = msgspec.field(default=UNSET, name="_source")
     sort: Raw | UnsetType = UNSET
 

@@ -232,6 +232,7 @@ class SearchReader:
                 has_more=total is None or total > len(page),
                 is_total_exact=total is not None,
                 looks_behind_full_end=True,
+                beside_requests=2 + (self._search.slices > 1),
                 divide_above=MAX_DOCUMENTS,
             )
         )

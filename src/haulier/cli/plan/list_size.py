@@ -20,7 +20,7 @@ def list_requests(page: SampledPage) -> Uncertain:
     if page.cap and page.total > page.cap:
         return _divided(page, page.total)
     if page.is_total_exact:
-        return exactly(pages + (page.looks_behind_full_end and page.total % page.records == 0))
+        return exactly(pages + page.beside_requests + (page.looks_behind_full_end and page.total % page.records == 0))
     return at_least(pages if page.is_total_least else 2, pages + page.extra_requests)
 
 

@@ -55,6 +55,8 @@ class SampledPage(msgspec.Struct, frozen=True, kw_only=True):
     """Behind the last record."""
     looks_behind_full_end: bool = False
     """One more, if the last page is full."""
+    beside_requests: int = 0
+    """Of a list of several pages, those that ask for none of them: a point in time is made and given back."""
     cap: int = 0
     """Items with more records are divided; 0: none is."""
     requests: int = 0
@@ -167,6 +169,7 @@ async def _sample(source: LiveSource, context: Context, item: WorkItem) -> tuple
         most=max(first.records, asked),
         extra_requests=first.extra_requests,
         looks_behind_full_end=first.looks_behind_full_end,
+        beside_requests=first.beside_requests,
         cap=first.divide_above,
         requests=answers,
         body_bytes=counted.body_bytes - before.body_bytes,
