@@ -64,12 +64,12 @@ class SearchStore:
             assert told["errors"] is False, told
         return name
 
-    def open_snapshots(self) -> int:
+    def open_points(self) -> int:
         """Points in time that were not given back. Only OpenSearch lists them."""
         assert self.is_opensearch
         return len((self.ask("GET", "/_search/point_in_time/_all") or {"pits": []})["pits"])
 
-    def drop_snapshots(self) -> None:
+    def drop_points(self) -> None:
         """As if the time of each were up."""
         assert self.is_opensearch
         self.ask("DELETE", "/_search/point_in_time/_all")

@@ -362,8 +362,8 @@ class Requester:
                 return error
 
     async def send_in_vain(self, request: Request) -> None:
-        """Send once, at the gate as all others; whatever comes of it counts neither as success nor as failure, nor is it
-        the item's last request."""
+        """Send once, at the gate as all others; whatever comes of it counts neither as success nor as failure. It does
+        not become the item's last request."""
         last = self.usage.last_request
         try:
             await self._send_once(

@@ -81,7 +81,7 @@ async def test_each_document_comes_once(search_store: SearchStore, index: str, s
     async with situation(Api(search_store.url)) as context:
         assert await read(context.api, search) == WHOLE
     if search_store.is_opensearch:
-        assert search_store.open_snapshots() == 0
+        assert search_store.open_points() == 0
 
 
 @pytest.mark.parametrize(("field", "unit"), [("exact", ""), ("seconds", ""), ("number", "s")])
@@ -114,7 +114,7 @@ async def test_what_is_left_early_is_given_back(opensearch: SearchStore, names: 
         for slices in (1, 3):
             pages = [page async for page in context.api.search(Search(name, size=40, slices=slices))]
             assert [len(page) for page in pages] == [40, 40]
-    assert opensearch.open_snapshots() == 0
+    assert opensearch.open_points() == 0
 
 
 async def test_a_lost_point_in_time_begins_the_item_again(opensearch: SearchStore) -> None:
@@ -124,7 +124,7 @@ async def test_a_lost_point_in_time_begins_the_item_again(opensearch: SearchStor
 
         async def drop_between_pages() -> None:
             async for _ in context.api.search(Search(name, size=10)):
-                opensearch.drop_snapshots()
+                opensearch.drop_points()
 
         with pytest.raises(ApiError, match="the point in time is gone") as caught:
             await drop_between_pages()

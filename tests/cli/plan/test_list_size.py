@@ -41,7 +41,13 @@ def page(**fields: int | bool | None) -> SampledPage:
             "full only page",
             "estimate",
         ),
-        *("so many or more", "ends by empty pages", "a short page before empty ones", "a processor's own"),
+        *(
+            "so many or more",
+            "more beside the pages",
+            "ends by empty pages",
+            "a short page before empty ones",
+            "a processor's own",
+        ),
     ],
 )
 def test_a_list_is_told_by_its_first_page(first: SampledPage, requests: Uncertain, records: Uncertain) -> None:

@@ -36,14 +36,14 @@ def lacking_body(search: Search) -> dict[str, Any]:
 
 def page_body(
     body: dict[str, Any],
-    snapshot: str,
+    point: str,
     keep_alive: str,
     sort: str,
     after: list[Raw],
     part: tuple[int, int] | None,
 ) -> dict[str, Any]:
     """A page of a point in time. ``part``: which slice of how many."""
-    page: dict[str, Any] = {**body, "pit": {"id": snapshot, "keep_alive": keep_alive}, "sort": [sort]}
+    page: dict[str, Any] = {**body, "pit": {"id": point, "keep_alive": keep_alive}, "sort": [sort]}
     if after:
         page["search_after"] = after
     if part is not None:

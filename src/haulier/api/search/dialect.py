@@ -21,7 +21,7 @@ class Dialect:
     name: str
     """As a person calls the server: ``OpenSearch 2.11.0``."""
     is_opensearch: bool = False
-    has_snapshots: bool = False
+    has_points_in_time: bool = False
     """A point in time (PIT): Elasticsearch since 7.10, not in builds without X-Pack; OpenSearch since 2.4."""
     has_shard_doc: bool = False
     """A sort key that no two documents of a point in time share: Elasticsearch since 7.12, OpenSearch since 3.3."""
@@ -30,13 +30,13 @@ class Dialect:
         """The path that makes a point in time."""
         return f"/{index_path(index)}/{'_search/point_in_time' if self.is_opensearch else '_pit'}"
 
-    def closing(self, snapshot: str) -> tuple[str, dict[str, Any]]:
+    def closing(self, point: str) -> tuple[str, dict[str, Any]]:
         """Path and body of the DELETE."""
         if self.is_opensearch:
-            return "/_search/point_in_time", {"pit_id": [snapshot]}
-        return "/_pit", {"id": snapshot}
+            return "/_search/point_in_time", {"pit_id": [point]}
+        return "/_pit", {"id": point}
 
-    def snapshot_of(self, body: bytes) -> str:
+    def point_of(self, body: bytes) -> str:
         """The ID of a point in time that was made. Raises `BodyError`."""
         try:
             made = msgspec.json.decode(body, type=_Made)
@@ -63,14 +63,14 @@ def read_dialect(body: bytes) -> Dialect:
     number, version = root.version.number, _version_of(root.version.number)
     if root.version.distribution == "opensearch":
         name = f"OpenSearch {number}"
-        return Dialect(name, True, has_snapshots=version >= (2, 4), has_shard_doc=version >= (3, 3))
+        return Dialect(name, True, has_points_in_time=version >= (2, 4), has_shard_doc=version >= (3, 3))
     if "opensearch" in root.tagline.lower():
         # `compatibility.override_main_response_version` shows 7.10.2 and no distribution, whatever the server is.
-        return Dialect(f"an OpenSearch that calls itself {number}", True, has_snapshots=True)
+        return Dialect(f"an OpenSearch that calls itself {number}", True, has_points_in_time=True)
     is_whole = root.version.build_flavor != "oss"
     return Dialect(
         f"Elasticsearch {number}",
-        has_snapshots=is_whole and version >= (7, 10),
+        has_points_in_time=is_whole and version >= (7, 10),
         has_shard_doc=is_whole and version >= (7, 12),
     )
 

@@ -14,7 +14,7 @@ from haulier.api.records.page import Page, not_json_error, text_of
 from haulier.api.records.slices import Bytes, Records
 from haulier.api.records.surrogates import Hidden, hide
 
-LOST_SNAPSHOT: Final = "search_context_missing_exception"
+LOST_POINT: Final = "search_context_missing_exception"
 """The type of error by which both servers say that a point in time is gone."""
 
 
@@ -27,7 +27,7 @@ class HitPage:
     """Of the whole search; None where it was not counted to its end."""
     shards: int
     """That were asked. 0: no index has the name."""
-    snapshot: str
+    point: str
     """The newest ID of the point in time."""
     after: list[Raw]
     """Sort values of the last hit, to be sent back byte for byte."""
@@ -59,7 +59,7 @@ def read_hits(body: bytes, add: tuple[str, ...] = ()) -> HitPage:
         places=[hash((hit.index, hit.id)) for hit in hits],
         total=total.value if total is not None and total.relation == "eq" else None,
         shards=answer.shards.total,
-        snapshot=answer.pit_id,
+        point=answer.pit_id,
         after=_after(hits[-1], hidden) if hits else [],
     )
 
@@ -100,15 +100,15 @@ def _require_whole(answer: _SearchAnswer) -> None:
         raise BodyError("the search ran out of time, and what it found is not all (timed_out)", Shape.NONE)
     if answer.shards.failed:
         causes = {failure.reason.type for failure in answer.shards.failures}
-        if LOST_SNAPSHOT in causes:
-            raise lost_snapshot_error("some shards have lost the point in time")
+        if LOST_POINT in causes:
+            raise lost_point_error("some shards have lost the point in time")
         words = f" ({', '.join(sorted(filter(None, causes)))})" if any(causes) else ""
         raise BodyError(
             f"{answer.shards.failed} of {answer.shards.total} shards failed{words}", Shape.NONE, is_outage=True
         )
 
 
-def lost_snapshot_error(shown: str) -> ApiError:
+def lost_point_error(shown: str) -> ApiError:
     return ApiError(
         f"{shown}. The item begins again with another one. If it happens each time, write a longer `keep_alive` in "
         "`search`, or a smaller step.",

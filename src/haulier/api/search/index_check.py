@@ -23,7 +23,7 @@ _MOST_NAMED: Final = 5
 async def check_search(server: SearchServer, search: Search) -> None:
     """Raises `UsageError` where a day would seem to be empty, or its documents could not be paged."""
     dialect = await server.dialect()
-    if dialect.has_snapshots and not search.tie:
+    if dialect.has_points_in_time and not search.tie:
         require_tie(dialect, search)
     names = [name for name in (search.time, search.tie) if name and not name.startswith("_")]
     try:

@@ -32,7 +32,7 @@ SHARD_DOC: Final = "_shard_doc"
 
 
 @dataclass
-class _Snapshot:
+class _PointInTime:
     """A point in time. Each answer may name it anew."""
 
     dialect: Dialect
@@ -55,21 +55,21 @@ class SearchReader:
         """Raises `ApiError` unless as many documents came as there are, each once."""
         large = self._server.knowledge.large
         if self._name not in large:
-            page = await self._first_without_snapshot()
+            page = await self._first_alone()
             if page is not None:
                 self._hits.add(page.places)
                 self._compare(page.total)
                 if page.places:
                     yield page.page
                 return
-        async with aclosing(self._of_snapshot()) as pages:
+        async with aclosing(self._of_point()) as pages:
             async for page in pages:
                 self._hits.add(page.places)
                 if page.places:
                     yield page.page
                 del page
 
-    async def _first_without_snapshot(self) -> HitPage | None:
+    async def _first_alone(self) -> HitPage | None:
         """The whole item, if it is one page; else None. A single request is a point in time by itself."""
         page = await self._ask(self._page)
         self._note_first(page)
@@ -92,9 +92,9 @@ class SearchReader:
         except UsageError as error:
             raise ApiError(str(error), action=Action.CONFIG) from error
 
-    async def _of_snapshot(self) -> AsyncGenerator[HitPage, None]:
+    async def _of_point(self) -> AsyncGenerator[HitPage, None]:
         dialect = await self._server.dialect()
-        if not dialect.has_snapshots:
+        if not dialect.has_points_in_time:
             raise ApiError(
                 f"There are more documents here than {self._size:,}, the `size` of one search, and {dialect.name} has "
                 "no point in time (PIT) to page them by. The item is divided; with a smaller step it would not have "
@@ -105,21 +105,21 @@ class SearchReader:
             require_tie(dialect, self._search)
         except UsageError as error:
             raise ApiError(str(error), action=Action.CONFIG) from error
-        snapshot = _Snapshot(dialect, await self._server.open_snapshot(dialect, self._search))
+        point = _PointInTime(dialect, await self._server.open_point(dialect, self._search))
         try:
-            async with aclosing(self._read(snapshot)) as pages:
+            async with aclosing(self._read(point)) as pages:
                 async for page in pages:
                     yield page
                     del page
         finally:
-            await self._server.close_snapshot(dialect, snapshot.id)
+            await self._server.close_point(dialect, point.id)
 
-    async def _read(self, snapshot: _Snapshot) -> AsyncGenerator[HitPage, None]:
+    async def _read(self, point: _PointInTime) -> AsyncGenerator[HitPage, None]:
         total: int | None = None
         if self._search.slices > 1:
-            total = self._total_of(await self._page_of(snapshot, 0, [], None))
+            total = self._total_of(await self._page_of(point, 0, [], None))
         parts = 1 if total is None or total <= SLICED_PAGES * self._size else self._search.slices
-        walks = [self._walk(snapshot, (number, parts) if parts > 1 else None) for number in range(parts)]
+        walks = [self._walk(point, (number, parts) if parts > 1 else None) for number in range(parts)]
         async with aclosing(walks[0] if parts == 1 else merge(walks)) as pages:
             async for page in pages:
                 yield page
@@ -133,13 +133,13 @@ class SearchReader:
             )
         self._compare(self._promised)
 
-    async def _walk(self, snapshot: _Snapshot, part: tuple[int, int] | None) -> AsyncGenerator[HitPage, None]:
+    async def _walk(self, point: _PointInTime, part: tuple[int, int] | None) -> AsyncGenerator[HitPage, None]:
         """The pages of a slice, or of all."""
         after: list[Raw] = []
         total: int | None = None
         received = 0
         while True:
-            page = await self._ask(functools.partial(self._page_of, snapshot, after=after, part=part))
+            page = await self._ask(functools.partial(self._page_of, point, after=after, part=part))
             if total is None:
                 total = self._total_of(page)
                 self._promised += total
@@ -171,16 +171,16 @@ class SearchReader:
                     raise
                 self._size = min(self._size, size // 2)
 
-    async def _page_of(self, snapshot: _Snapshot, size: int, after: list[Raw], part: tuple[int, int] | None) -> HitPage:
+    async def _page_of(self, point: _PointInTime, size: int, after: list[Raw], part: tuple[int, int] | None) -> HitPage:
         sort = self._search.tie or SHARD_DOC
         asked = page_body(
-            search_body(self._search, self._span, size), snapshot.id, self._search.keep_alive, sort, after, part
+            search_body(self._search, self._span, size), point.id, self._search.keep_alive, sort, after, part
         )
         if after and sort == SHARD_DOC:
             # Counting them again would make the server look at each document for each page.
             asked["track_total_hits"] = False
-        page = await self._server.search_snapshot(self._search, asked)
-        snapshot.id = page.snapshot or snapshot.id
+        page = await self._server.search_point(self._search, asked)
+        point.id = page.point or point.id
         return page
 
     def _total_of(self, page: HitPage) -> int:

@@ -15,7 +15,7 @@ from haulier.api.http.transport import Request, Response
 from haulier.api.http.urls import Pairs, join, with_query
 from haulier.api.requester import Requester
 from haulier.api.search.dialect import UNKNOWN, Dialect, index_path, read_dialect
-from haulier.api.search.hits import LOST_SNAPSHOT, HitPage, lost_snapshot_error, read_hits
+from haulier.api.search.hits import LOST_POINT, HitPage, lost_point_error, read_hits
 from haulier.api.search.knowledge import SearchKnowledge
 from haulier.api.search.search import Search
 
@@ -23,7 +23,7 @@ CLOSE_SECONDS: Final = 5.0
 """Most time for giving a point in time back. The server drops it by itself soon after."""
 
 _WHOLE: Final = (("allow_partial_search_results", "false"),)
-_LOST: Final = tuple(Rule(Action.RESTART, status=status, text=LOST_SNAPSHOT) for status in (400, 404, 500, 503))
+_LOST: Final = tuple(Rule(Action.RESTART, status=status, text=LOST_POINT) for status in (400, 404, 500, 503))
 """A good answer is not searched for the text: a record may hold it."""
 _JSON: Final = (("Content-Type", "application/json"),)
 """Both servers read it. The types of one version of a client are refused by others."""
@@ -66,18 +66,18 @@ class SearchServer:
         path = f"/{index_path(search.index)}/_search"
         return await self._hits(search, path, body, is_repeatable=True)
 
-    async def search_snapshot(self, search: Search, body: Any) -> HitPage:
+    async def search_point(self, search: Search, body: Any) -> HitPage:
         """One page of the point in time that the body names, and which knows its indices."""
         return await self._hits(search, "/_search", body, is_repeatable=False)
 
-    async def open_snapshot(self, dialect: Dialect, search: Search) -> str:
+    async def open_point(self, dialect: Dialect, search: Search) -> str:
         alive = (("keep_alive", search.keep_alive),)
         request = self._request("POST", dialect.opening(search.index), alive)
-        return await self._send(request, lambda answer: dialect.snapshot_of(answer.body), is_repeatable=False)
+        return await self._send(request, lambda answer: dialect.point_of(answer.body), is_repeatable=False)
 
-    async def close_snapshot(self, dialect: Dialect, snapshot: str) -> None:
+    async def close_point(self, dialect: Dialect, point: str) -> None:
         """Best effort: an answer proves nothing, and none matters."""
-        path, body = dialect.closing(snapshot)
+        path, body = dialect.closing(point)
         with contextlib.suppress(ApiError, TimeoutError):
             async with asyncio.timeout(CLOSE_SECONDS):
                 await self._requester.send_in_vain(self._request("DELETE", path, body=body))
@@ -97,7 +97,7 @@ class SearchServer:
             )
         except ApiError as error:
             if error.action is Action.RESTART and not is_repeatable and error.status is not None:
-                raise lost_snapshot_error(f"{self.shown(request)}: the point in time is gone") from error
+                raise lost_point_error(f"{self.shown(request)}: the point in time is gone") from error
             raise
         if not page.shards:
             raise ApiError(
