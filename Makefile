@@ -70,7 +70,7 @@ bench: $(READY) azurite
 
 setup: $(READY)
 
-# The emulator of Azure's storage and the schemas of KEDA, for tests. Where npm's packages cannot be had their tests are
+# The emulator of Azure's storage, the schemas of KEDA and some servers of others, for tests. Where npm's packages cannot be had their tests are
 # skipped, with the reason.
 azurite: $(READY)
 	@$(MAKE) --no-print-directory $(PACKAGES) || echo "Azurite is not installed: the tests that need it are skipped" >&2

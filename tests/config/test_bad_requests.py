@@ -149,6 +149,24 @@ MISTAKES: dict[str, Mistake] = {
         'expect = { get = "/count" }\nrecords = "rows"',
         'streams.flights.expect: `at` or `header` is missing. Write, for example: at = "count"',
     ),
+    "a count that is asked for twice": (
+        'records = "rows"',
+        'expect = { get = "/count", head = "/count", header = "X-Count" }\nrecords = "rows"',
+        'streams.flights.expect: one of `get` and `head` is needed, and no more. Write, for example: get = "/count"',
+    ),
+    "a count that nobody is asked for": (
+        'records = "rows"',
+        'expect = { header = "X-Count" }\nrecords = "rows"',
+        'streams.flights.expect: `get` is missing. Write, for example: get = "/count"',
+    ),
+    "a count in a body that does not come": (
+        'records = "rows"',
+        'expect = { head = "/count", at = "n" }\nrecords = "rows"',
+        (
+            "streams.flights.expect.head: the answer to a HEAD request has no body. Write `header` in place of `at`: "
+            'header = "X-Total-Count"'
+        ),
+    ),
     "a key that is no path": (
         'records = "rows"',
         'records = "rows"\nkey = "a..b"',

@@ -87,8 +87,22 @@ IS = Field(
 
 COUNT_AT = Field("at", JsonPath(), "The path of the number in the answer.", 'at = "count"')
 COUNT_HEADER = Field("header", Text(), "The header with the number.", 'header = "X-Total-Count"')
+COUNT_GET = Field("get", PathText(), GET.doc, 'get = "/count"', to="path")
+COUNT_HEAD = Field(
+    "head",
+    PathText(),
+    "The path of a HEAD request, where the API sends the number with one alone; with `header`.",
+    'head = "/items"',
+    to="path",
+)
 COUNT = TableShape(
-    "A request for the number of all records.", GET, QUERY, COUNT_AT, COUNT_HEADER, one_of=("at", "header")
+    "A request for the number of all records.",
+    COUNT_GET,
+    COUNT_HEAD,
+    QUERY,
+    COUNT_AT,
+    COUNT_HEADER,
+    one_of=("at", "header"),
 )
 EDGE = TableShape("A request for the first or last ID.", GET, QUERY, AT, EMPTY)
 TOTAL_AT = Field("at", Text(), "The path of the number in each page.", 'at = "total"')
@@ -155,6 +169,21 @@ def read_edge(table: TableReader) -> EdgeLookup:
     return EdgeLookup(Lookup(**table.arguments(GET, QUERY, AT)), **table.arguments(EMPTY))
 
 
+def read_count(table: TableReader) -> Lookup:
+    is_head = COUNT_HEAD in table
+    if is_head == (COUNT_GET in table):
+        raise table.place.error(
+            "one of `get` and `head` is needed, and no more." if is_head else "`get` is missing.",
+            f"Write, for example: {COUNT_GET.example}",
+        )
+    if is_head and COUNT_HEADER not in table:
+        raise table.place.at("head").error(
+            "the answer to a HEAD request has no body.", f"Write `header` in place of `at`: {COUNT_HEADER.example}"
+        )
+    arguments = table.arguments(COUNT_HEAD if is_head else COUNT_GET, QUERY, COUNT_AT, COUNT_HEADER)
+    return Lookup(method="HEAD" if is_head else "GET", **arguments)
+
+
 def read_total(table: TableReader) -> Total:
     promise = table.need(IS)
     arguments = table.arguments(TOTAL_AT, TOTAL_HEADER, ONLY_IF, MAY_MOVE)
@@ -162,7 +191,7 @@ def read_total(table: TableReader) -> Total:
         return Total(is_exact=promise != "estimate", counts_hidden=promise == "bound", **arguments)
 
 
-COUNT_TABLE = TableOf(COUNT, Lookup)
+COUNT_TABLE = TableBy(COUNT, Lookup, read_count)
 EDGE_TABLE = TableBy(EDGE, Lookup, read_edge)
 TOTAL_TABLE = TableBy(TOTAL, Total, read_total)
 DIVIDE_TABLE: TableOf[dict[str, Any]] = TableOf(DIVIDE, dict)

@@ -32,7 +32,7 @@ async def ask(api: ItemApi, lookup: Lookup) -> Any | MissingValue:
     if lookup.header:
         # Whatever the body is: it is the header that was asked for.
         expected = ExpectedAnswer(empty=EmptyForms.of(["no body"]), wants_json=False)
-        response = await api.request("GET", lookup.path, lookup.query, expected=expected)
+        response = await api.request(lookup.method, lookup.path, lookup.query, expected=expected)
         text = response.headers.get(lookup.header, "").strip()
         return text or MissingValue(f"the answer has no header {lookup.header!r}")
     tree = await api.json(lookup.path, lookup.query)
@@ -55,7 +55,7 @@ def whole_number(found: Any, lookup: Lookup, what: str, remedy: str) -> int:
         if isinstance(found, MissingValue)
         else f"the value {where} is {describe(found)}, not a whole number"
     )
-    raise UsageError(f"{what}: GET {lookup.path} was answered, but {reason}. {remedy}")
+    raise UsageError(f"{what}: {lookup.method} {lookup.path} was answered, but {reason}. {remedy}")
 
 
 def expect_by(lookups: Mapping[str, Lookup], place: str) -> Expect | None:

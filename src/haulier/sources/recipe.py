@@ -33,7 +33,7 @@ ALL_AT_ONCE = timedelta.max
 
 @dataclass(frozen=True)
 class Lookup:
-    """A GET request for one value, such as ``Lookup("/count", at="total")``.
+    """A request for one value, such as ``Lookup("/count", at="total")``.
 
     Raises `UsageError` unless either ``at`` or ``header`` is named.
     """
@@ -45,8 +45,12 @@ class Lookup:
     query: Pairs = field(default=(), repr=False)
     header: str = ""
     """Name of the header that holds the value, whatever the body is."""
+    method: str = "GET"
+    """``HEAD`` where the API sends the header with such a request alone."""
 
     def __post_init__(self) -> None:
+        if self.method not in ("GET", "HEAD") or (self.method == "HEAD" and not self.header):
+            raise UsageError(f"The method of a lookup is GET, or HEAD with a header, not {self.method!r}.")
         if bool(self.at) == bool(self.header):
             raise UsageError(f"A lookup reads one value of {self.path}: name its path in the body (at) or its header.")
         if self.at:
