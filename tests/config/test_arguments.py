@@ -14,6 +14,7 @@ from tests.docs.source_keys import Section, sections
 BY_HAND = {
     "the file": {"path"},
     "streams.NAME": {"name", "stream"},
+    "streams.NAME.expect": {"path"},
     "streams.NAME.full.values": {"values"},
 }
 """Arguments without a default that no key is sure to give: the reader of the table sees to them."""

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from haulier.config.auth_table import AUTH_KINDS
 from tests.config.rig import Mistake, check
 
 MISTAKES: dict[str, Mistake] = {
@@ -27,11 +28,7 @@ MISTAKES: dict[str, Mistake] = {
     "auth as text": (
         "[api]",
         '[api]\nauth = "s3cret"',
-        (
-            "api.auth: expected a kind of credentials, found text. Write one of: { bearer = ... }, { header = "
-            "..., value = ... }, { query = ..., value = ... }, { user = ..., password = ... }, { token_url = "
-            "..., client_id = ..., client_secret = ... }."
-        ),
+        f"api.auth: expected a kind of credentials, found text. {AUTH_KINDS.remedy}",
     ),
     "auth kind": (
         "[api]",

@@ -99,7 +99,10 @@ MISTAKES: dict[str, Mistake] = {
     "a placeholder of the item of a parent": (
         IDS,
         IDS + CREW.replace("{parent.id}", "{start}"),
-        "streams.crew.get: {start} is not available here. Available: {parent.FIELD}, {snapshot_time}.",
+        (
+            "streams.crew.get: {start} is not available here. Available: {parent.FIELD}, {parents.STREAM.FIELD}, "
+            "{snapshot_time}."
+        ),
     ),
 }
 

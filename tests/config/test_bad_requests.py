@@ -12,12 +12,12 @@ MISTAKES: dict[str, Mistake] = {
     "get and post": (
         GET,
         'get = "/flights.json"\npost = "/x"\nrec',
-        "streams.flights: `get` and `post` cannot be used together. Keep one of them: `get` or `post`.",
+        "streams.flights: `get` and `post` cannot be used together. Keep one of them: `get`, `post` or `search`.",
     ),
     "neither get nor post": (
         GET,
         "rec",
-        'streams.flights: `get` or `post` is missing. Write, for example: get = "/items"',
+        'streams.flights: `get`, `post` or `search` is missing. Write, for example: get = "/items"',
     ),
     "a shape": (
         RECORDS,
