@@ -112,10 +112,33 @@ def postgrest(asked: Asked, records: list[Record]) -> Reply:
     return Reply(shown, 200 if len(shown) == len(records) else 206, {"Content-Range": f"{held}/{len(records)}"})
 
 
+class PinnedDepots(FakeApi):
+    """Two servers behind a balancer, each of which knows its own cursors alone; two items at once would share them."""
+
+    def __init__(self) -> None:
+        super().__init__(things(300, depot=lambda number: ("east", "west")[number % 2]))
+        self._sessions: dict[str, str] = {}
+
+    def answer(self, asked: Asked) -> Reply:
+        assert asked.headers["authorization"] == "Bearer a-value"
+        depot, cookie = asked.path.split("/")[2], asked.headers.get("cookie")
+        headers = {}
+        if cookie is None:
+            assert "cursor" not in asked.query
+            cookie = f"pin=server{len(self._sessions)}"
+            headers["Set-Cookie"] = f"{cookie}; Path=/depots; HttpOnly; Max-Age=600"
+        assert self._sessions.setdefault(cookie, depot) == depot
+        mine = [record for record in self.records if record["depot"] == depot]
+        start, limit = asked.number("cursor"), asked.number("limit")
+        following = start + limit if start + limit < len(mine) else None
+        return Reply({"parts": mine[start : start + limit], "next": following}, headers=headers)
+
+
 TOKENS: dict[str, Callable[[], FakeApi]] = {
     "files": lambda: Made(things(250), files),
     "changes": lambda: Made([{"rcid": each.pop("id"), **each} for each in things(350)], changes),
     "wiki": Wiki,
+    "pinned": PinnedDepots,
     "elastic": lambda: Elastic(hits(350)),
     "films": lambda: Made(things(250), postgrest),
 }

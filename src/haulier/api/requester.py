@@ -14,6 +14,7 @@ from haulier.api.answers.cause_word import cause_word
 from haulier.api.answers.declared_wait import find_wait
 from haulier.api.answers.judgement import EXPECTED_PAGE, ExpectedAnswer, Judgement, Rule, judge
 from haulier.api.errors import Action, ApiError, BodyError, Fault, is_stumble
+from haulier.api.http.cookies import ItemCookies
 from haulier.api.http.redactor import Redactor
 from haulier.api.http.retry_after import DAY_SECONDS
 from haulier.api.http.transport import Request, Response, Trail, Transport, TransportError
@@ -165,6 +166,7 @@ class Requester:
         self._place = place or ItemPlace()
         self._is_suspect = is_suspect
         self._wait_at = parts.settings.wait_at
+        self._cookies = ItemCookies() if parts.settings.cookies else None
         self.usage = Usage()
         self._sends = self._waits = 0
         self.ahead: set[asyncio.Task[Any]] = set()
@@ -348,7 +350,9 @@ class Requester:
     ) -> Response | TransportError:
         """Wait no longer for the first byte than such answers usually take."""
         wait = self._parts.patience.wait(self._place.stream, silences, is_first_page=is_first_page)
-        counted = request.replace(wait=wait, before_follow_up=self._before_follow_up, trail=trail)
+        counted = request.replace(
+            wait=wait, before_follow_up=self._before_follow_up, trail=trail, cookies=self._cookies
+        )
         async with self._parts.scope.slot(self._wait, ahead):
             self.usage.requests += 1
             self.usage.last_request = request

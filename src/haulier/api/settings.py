@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass, field
+from typing import Literal
 from urllib.parse import urlsplit
 
 from haulier.api.answers.declared_wait import DeclaredWait
@@ -52,6 +53,9 @@ class Api:
     """E-mail address or URL for the User-Agent, so that the API's operators can write before they block."""
     headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     """Sent with every request, to the API's origin alone. Hidden in repr, since they may hold keys."""
+    cookies: Literal["", "item"] = ""
+    """ "item": cookies that an answer sets go back with later requests of the same item, for APIs that pin a session by
+    them. Without it they are dropped."""
     tls: Tls | None = None
     proxy: str | Secret | None = field(default=None, repr=False)
     """``http://[user:password@]host:port``. Environment variables for proxies are ignored."""
@@ -84,6 +88,8 @@ class Api:
             parse_schedule(self.in_flight)
         for text in self.limits:
             parse_rate(text)
+        if self.cookies not in ("", "item"):
+            raise UsageError(f"cookies is {self.cookies!r}; write 'item', or leave it out.")
         if self.retry_after is not None:
             DeclaredWait.of(self.retry_after)
         for name in ("in_flight", "max_requests", "min_bytes_per_second", "max_body_bytes"):

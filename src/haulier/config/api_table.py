@@ -108,6 +108,13 @@ CONTACT = Field(
     "A contact for the operators of the API; it is sent in the User-Agent.",
     'contact = "team@example.com"',
 )
+COOKIES = Field(
+    "cookies",
+    Choice(("item",)),
+    "item: cookies that an answer sets go back with later requests of the same item, for APIs that pin a session by "
+    "them. They are shared with no other item. Without it cookies are dropped.",
+    'cookies = "item"',
+)
 TLS = Field("tls", TLS_FILES, TLS_FILES.shape.doc, 'tls = { ca_file = "ca.pem" }')
 PROXY = Field(
     "proxy", SecretText(), "The proxy that requests are sent through.", 'proxy = "http://proxy.example.com:3128"'
@@ -157,6 +164,7 @@ _SETTING_FIELDS: tuple[Field[Any], ...] = (
     RETRY_AFTER,
     CONTACT,
     HEADERS,
+    COOKIES,
     TLS,
     PROXY,
     CONNECT,

@@ -16,6 +16,7 @@ from typing import Protocol
 from multidict import CIMultiDict, CIMultiDictProxy
 
 from haulier.api.errors import Fault
+from haulier.api.http.cookies import ItemCookies
 from haulier.errors import HaulierError
 
 
@@ -69,6 +70,8 @@ class Request:
     """Awaited before each further request: a redirect, or a repeat with new credentials or over another connection. It
     raises where no more may be sent."""
     trail: Trail | None = field(default=None, compare=False, repr=False)
+    cookies: ItemCookies | None = field(default=None, compare=False, repr=False)
+    """Those of the item: each hop sends and sets them."""
 
     def replace(
         self,
@@ -80,6 +83,7 @@ class Request:
         wait: AbstractAsyncContextManager[None] | None = None,
         before_follow_up: Callable[[], Awaitable[None]] | None = None,
         trail: Trail | None = None,
+        cookies: ItemCookies | None = None,
     ) -> Request:
         """Takes 0.8 us; `dataclasses.replace` takes 1.8."""
         return Request(
@@ -90,6 +94,7 @@ class Request:
             self.wait if wait is None else wait,
             self.before_follow_up if before_follow_up is None else before_follow_up,
             self.trail if trail is None else trail,
+            self.cookies if cookies is None else cookies,
         )
 
 
