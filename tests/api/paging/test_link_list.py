@@ -64,6 +64,8 @@ async def test_stac_search_by_post_sends_the_body_of_the_link() -> None:
         (LinkList("links"), links(self="/items", prev="/items?p=1")),
         (LinkList("links", rel="NEXT"), links(next_page="/items?p=3")),
         (LinkList("links"), None),
+        (LinkList("links"), [{"rel": "next", "href": None}]),
+        (LinkList("links"), [{"rel": "next", "href": ""}]),
         (LinkList("links"), []),
         (LinkList("links", end=("repeated",)), links(next="?p=2")),
         (LinkList("links", end_if="results=false"), [{**links(next="/items?p=3")[0], "results": False}]),

@@ -13,7 +13,7 @@ from haulier.api.paging.declared_end import CHECKS_ONLY, End, Missing, check_wor
 from haulier.api.paging.link_address import LinkBase, LinkOrigin, check_link_words
 from haulier.api.paging.link_header import check_attribute
 from haulier.api.paging.links import follow
-from haulier.api.paging.paginator import PageAnswer, PageRequest, text_of_raw
+from haulier.api.paging.paginator import NO_TOKEN_VALUES, PageAnswer, PageRequest, text_of_raw
 from haulier.api.records.next_sign import SignReport
 from haulier.api.records.paths import check_path, describe, first_byte, raw_at
 from haulier.errors import UsageError
@@ -24,7 +24,8 @@ class LinkList:
     """Paging by a list of links in the body: ``LinkList("links")`` for `[{"rel": "next", "href": ...}]`, as of OGC API
     and STAC; ``LinkList("link", rel_at="relation", url_at="url")`` for FHIR.
 
-    Ends where no link has the relation ``rel``, or as ``end`` says. Two such links raise `PagingError`.
+    Ends where no link has the relation ``rel``, where its address is null or "", or as ``end`` says. Two of them raise
+    `PagingError`.
     """
 
     at: str
@@ -87,6 +88,8 @@ class LinkList:
         if self._is_ended_by(link):
             return None
         url = raw_at(link, self.url_at)
+        if url is not None and bytes(url) in NO_TOKEN_VALUES:
+            return None  # As `NextUrl` takes it: the link is there, and says that nothing follows.
         if url is None or first_byte(url) != b'"':
             lack = "nothing" if url is None else describe(url)
             raise PagingError(
