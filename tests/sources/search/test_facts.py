@@ -89,6 +89,19 @@ async def test_documents_with_equal_times_come_once_from_each_server(server: str
     assert {json.dumps(body["sort"]) for body in paged} == {'["event"]' if tie else '["_shard_doc"]'}
 
 
+async def test_a_server_without_points_in_time_is_asked_by_smaller_windows(tmp_path: Path) -> None:
+    """Amazon's Elasticsearch 7.10 has none. Nothing is paged there, and no scroll is opened: the day is divided."""
+    fake = SearchFake(version="7.10.2", flavor="oss", indices=clicks())
+    for index in fake.indices.values():
+        for id, source in index.documents.items():
+            day, number = id.split("/")
+            moment = f"{day}T{int(number) // 5:02}:{int(number) % 5 * 12:02}:00".encode()
+            index.documents[id] = source.replace(json.loads(source)[TIME].rstrip("Z").encode(), moment)
+    result = await run(fake, tmp_path)
+    assert sorted(result.lines) == held(fake)
+    assert all(body.get("from", 0) + body["size"] <= 10_000 for body in fake.searches)
+
+
 async def test_without_a_key_of_its_own_an_old_opensearch_is_refused(tmp_path: Path) -> None:
     """Before 3.3 it has no `_shard_doc`, and would lose documents with equal times."""
     fake = SearchFake("opensearch", "2.11.0", indices=clicks())

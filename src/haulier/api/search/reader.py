@@ -77,7 +77,9 @@ class SearchReader:
             await self._prove_empty()
         if page.total is not None and page.total <= len(page):
             return page
-        self._server.knowledge.large.add(self._name)
+        if (await self._server.dialect()).has_points_in_time:
+            # Without them its parts have to be asked: each would be divided unseen, and its parts as well.
+            self._server.knowledge.large.add(self._name)
         return None
 
     async def _page(self, size: int) -> HitPage:
