@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 
 from haulier.api.errors import Action, ApiError
+from haulier.api.paging.cursors import Seek
+from haulier.api.paging.totals import Guard, Total
 from haulier.api.search.search import Search
 from haulier.api.session import ItemApi
 from haulier.api.settings import Api
@@ -104,6 +106,34 @@ async def test_slices_have_each_document_once(search_store: SearchStore, index: 
         assert max(len(page) for page in pages) == 40
         timed = replace(search, time="at", size=30, tie="")
         assert await read(context.api, timed) == WHOLE
+
+
+@pytest.mark.parametrize("size", [100, 206], ids=["pages", "a full last page"])
+async def test_a_plain_post_reads_each_document_once(search_store: SearchStore, index: str, size: int) -> None:
+    """G1, G3: without `search` and without a point in time, by the sort values of the last hit as they came. Many times
+    are equal (docs/apis/queries.md#elasticsearch-by-post)."""
+    total = Total("hits.total.value", only_if=Guard("hits.total.relation", "eq"))
+    async with situation(Api(search_store.url)) as context:
+        found = []
+        for day in range(3):
+            bounds = [f"{DAY + timedelta(days=each):%Y-%m-%dT%H:%M:%SZ}" for each in (day, day + 1)]
+            window = {"gte": bounds[0], "lt": bounds[1], "format": "strict_date_optional_time"}
+            pages = context.api.pages(
+                f"/{index}/_search",
+                pages=Seek("sort", body="search_after", size_name="size"),
+                records="hits.hits",
+                total=total,
+                method="POST",
+                json={
+                    "size": size,
+                    "track_total_hits": True,
+                    "sort": [{"at": "asc"}, {"id": "asc"}],
+                    "query": {"range": {"at": window}},
+                },
+            )
+            hits = [json.loads(record) async for page in pages for record in page.records]
+            found.append(sorted(hit["_source"]["n"] for hit in hits))
+    assert found == WHOLE
 
 
 async def test_what_is_left_early_is_given_back(opensearch: SearchStore, names: dict[str, str]) -> None:
