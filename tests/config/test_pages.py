@@ -110,6 +110,6 @@ def test_every_kind_of_pages_is_tried_above() -> None:
 def test_what_is_in_the_way_in_the_body_is_refused(tmp_path: Path) -> None:
     """When the file is read, and not behind the first page."""
     file = tmp_path / "s.toml"
-    file.write_text(f'{SOURCE}json = {{ after = "x" }}\npages = {{ cursor = "next", body = "after.0" }}\n')
-    with pytest.raises(SourceFileError, match=r"streams\.t\.pages: the body has a str on the way to 'after\.0'"):
+    file.write_text(f'{SOURCE}json = {{ after = ["x"] }}\npages = {{ cursor = "next", body = "after.id" }}\n')
+    with pytest.raises(SourceFileError, match=r"streams\.t\.pages: the body has a list of 1 on the way to 'after\.id'"):
         load_source(file, {})

@@ -12,7 +12,7 @@ def with_value(node: Any, path: str, value: Any) -> Any:
     """Return a copy with ``value`` at a path, and with the objects and lists on the way.
 
     Digits are a place in a list: one that is there, or the next one. Where nothing is, `0` begins a list. In an object
-    they are a key. Raises `UsageError` where something else is in the way.
+    they are a key. Texts and numbers on the way are replaced. Raises `UsageError` for no place of a list.
     """
     return _with_value(node, path.split("."), value, path)
 
@@ -33,23 +33,18 @@ def _with_value(node: Any, keys: list[str], value: Any, path: str) -> Any:
     if not keys:
         return value
     key, rest = keys[0], keys[1:]
-    if node is None:
-        node = [] if key == "0" else {}
+    if not isinstance(node, Mapping) and not _is_list(node):
+        node = [] if key == "0" and node is None else {}
     if isinstance(node, Mapping):
         return {**node, key: _with_value(node.get(key), rest, value, path)}
-    if _is_list(node):
-        place = int(key) if key.isdigit() else len(node) + 1
-        if place > len(node):
-            raise UsageError(
-                f"The body has a list of {len(node)} on the way to {path!r}, in which {key!r} is no place. Write a "
-                f"number from 0 to {len(node)} there."
-            )
-        old = node[place] if place < len(node) else None
-        return [*node[:place], _with_value(old, rest, value, path), *node[place + 1 :]]
-    raise UsageError(
-        f"The body has a {type(node).__name__} on the way to {path!r}, which can hold nothing called {key!r}. Correct "
-        "the path, or leave the value out of the body."
-    )
+    place = int(key) if key.isdigit() else len(node) + 1
+    if place > len(node):
+        raise UsageError(
+            f"The body has a list of {len(node)} on the way to {path!r}, in which {key!r} is no place. Write a number "
+            f"from 0 to {len(node)} there."
+        )
+    old = node[place] if place < len(node) else None
+    return [*node[:place], _with_value(old, rest, value, path), *node[place + 1 :]]
 
 
 def _is_list(node: Any) -> bool:
