@@ -45,6 +45,7 @@ __all__ = [  # noqa: RUF022 - in groups
     "Finished",
     "ItemApi",
     "Encoded",
+    "GraphQL",
     "Page",
     "Response",
     "Search",
@@ -88,6 +89,7 @@ if TYPE_CHECKING:
     from haulier.api.identity.tls import Tls
     from haulier.api.paging.continuation import Continuation
     from haulier.api.paging.cursors import Cursor, Key, Seek
+    from haulier.api.paging.graphql import GraphQL
     from haulier.api.paging.link_list import LinkList
     from haulier.api.paging.links import LinkHeader, NextUrl, OData
     from haulier.api.paging.paginator import PageAnswer, PageRequest, Paginator, Single
@@ -155,6 +157,7 @@ _HOMES = {
     "Search": "api.search.search",
     "Secret": "api.identity.auth",
     "Seek": "api.paging.cursors",
+    "GraphQL": "api.paging.graphql",
     "Single": "api.paging.paginator",
     "TimeWindow": "items.windows",
     "Tls": "api.identity.tls",

@@ -53,6 +53,9 @@ PAGES: dict[str, Paginator] = {
     '{ offset = "from", limit = 50, advance = "limit", empty_pages = 3 }': Offset(
         50, "from", advance="limit", empty_pages=3
     ),
+    '{ page_info = "data.a.pageInfo" }': Cursor(
+        "data.a.pageInfo.endCursor", body="variables.after", more="data.a.pageInfo.hasNextPage", end=("flag",)
+    ),
     '{ offset = "from", limit = 50, parallel = true }': Offset(50, "from", is_parallel=True),
     '{ page = "page", parallel = true }': PageNumber(is_parallel=True),
     '{ page = "page", empty_pages = 1 }': PageNumber(empty_pages=1),

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
-from tests.docs.fake_paging import FakeApi, Made, Record, things
+from tests.docs.fake_paging import FakeApi, Made, Record, bounds, things, within
 from tests.docs.fake_server import Asked, Reply
 
 
@@ -17,6 +18,34 @@ def forum(asked: Asked, records: list[Record]) -> Reply:
     return Reply({"posts": records[(page - 1) * size : page * size], "meta": {"total": len(records)}})
 
 
+class Storefront(FakeApi):
+    """A query costs 30 points of 200, of which 600 come back in a second. More are refused, under status 200."""
+
+    def __init__(self, records: list[Record]) -> None:
+        super().__init__(records)
+        self._left, self._at = 200.0, time.monotonic()
+
+    def answer(self, asked: Asked) -> Reply:
+        now = time.monotonic()
+        self._left, self._at = min(200.0, self._left + 600 * (now - self._at)), now
+        is_paid = self._left >= 30
+        self._left -= 30 * is_paid
+        status = {"maximumAvailable": 200, "currentlyAvailable": int(self._left), "restoreRate": 600}
+        cost = {"cost": {"requestedQueryCost": 30, "throttleStatus": status}}
+        if not is_paid:
+            error = {"message": "Throttled", "extensions": {"code": "THROTTLED"}}
+            return Reply({"errors": [error], "extensions": cost})
+        assert (asked.path, asked.json["operationName"]) == ("/admin/api/2025-01/graphql.json", "Orders")
+        assert asked.headers["x-shopify-access-token"] == "a-value"
+        asked_for = asked.json["variables"]
+        mine = within(self.records, *bounds(asked_for["filter"]), "%Y-%m-%dT%H:%M:%SZ")
+        start = int(asked_for.get("after", 0))
+        page = mine[start : start + 100]
+        info = {"endCursor": str(start + len(page)), "hasNextPage": start + len(page) < len(mine)}
+        return Reply({"data": {"orders": {"nodes": page, "pageInfo": info}}, "extensions": cost})
+
+
 ASKING: dict[str, Callable[[], FakeApi]] = {
+    "storefront": lambda: Storefront(things(400)),
     "forum": lambda: Made(things(410), forum),
 }

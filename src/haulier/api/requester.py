@@ -167,6 +167,7 @@ class Requester:
         self._is_suspect = is_suspect
         self._wait_at = parts.settings.wait_at
         self._cookies = ItemCookies() if parts.settings.cookies else None
+        self._cost_at = parts.settings.cost_at
         self.usage = Usage()
         self._sends = self._waits = 0
         self.ahead: set[asyncio.Task[Any]] = set()
@@ -286,6 +287,8 @@ class Requester:
                             judged=judge_with_body,
                             is_first_page=is_first_page,
                         )
+                        if (seconds := self._cost_wait(outcome)) > 0.0:
+                            await parts.scope.pause(seconds, "the next query costs more than is left")
                         return Answered(outcome, judgement.action, value)
             reason = parts.redactor.redact(judgement.reason)
             if judgement.is_outage:
@@ -294,6 +297,7 @@ class Requester:
             if isinstance(outcome, Response) and outcome.status >= 400:
                 self._note_wait(outcome)
             if judgement.action is Action.PAUSE:
+                wait = self._cost_wait(outcome) or None if wait is None else wait
                 wait = min(MAX_HELD_WAIT_SECONDS, DEFAULT_PAUSE_SECONDS * 2.0**pauses) if wait is None else wait
                 is_alone = (
                     isinstance(outcome, Response)
@@ -379,6 +383,11 @@ class Requester:
     async def _before_follow_up(self) -> None:
         await self._parts.scope.before_follow_up()
         self.usage.requests += 1
+
+    def _cost_wait(self, outcome: Response | TransportError) -> float:
+        if self._cost_at is None or not isinstance(outcome, Response):
+            return 0.0
+        return self._cost_at.seconds(outcome.body, self._parts.clock.now())
 
     def _note_wait(self, response: Response) -> None:
         """Tell a person once of strange waits (docs/apis/answers.md#how-long-to-wait)."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -12,6 +13,7 @@ from haulier.api.answers.judgement import EXPECTED_PAGE, ExpectedAnswer, Rule
 from haulier.api.errors import Action, BodyError
 from haulier.api.http.transport import Response
 from haulier.api.http.urls import Link, LinkError, Pairs, Query, join, pairs_of, resolve
+from haulier.api.paging.graphql import GraphQL
 from haulier.api.paging.list_reader import Listing
 from haulier.api.paging.loop_guard import MAX_PAGES
 from haulier.api.paging.page_iterator import PageIterator
@@ -120,6 +122,8 @@ class ItemApi:
         The request may be sent more than once, so it must change nothing at the API.
         """
         request = wire_request(self._first(method, path, query, json, headers), self._parts.settings.url)
+        if isinstance(json, GraphQL):
+            expected = replace(expected, graphql_errors=json.allowed_errors)
         return (await self._requester.send(request, lambda response: response, expected=expected)).response
 
     def pages(
@@ -146,10 +150,16 @@ class ItemApi:
         (``groups.*.items``). ``shape`` says what stands there in place of a list: "object", one record; "list or
         object"; "values", an object of records by their keys.
         """
+        graphql_errors = None
+        if isinstance(json, GraphQL):
+            json.check_pages(pages)
+            graphql_errors = json.allowed_errors
         check_parallel(pages, total)
         reads_ahead = is_parallel(pages) and self.most_pages is None
         forms = EmptyForms.of(empty)
-        listing = Listing(pages, check_path(records), total, max_pages, forms, check_shape(shape), reads_ahead)
+        listing = Listing(
+            pages, check_path(records), total, max_pages, forms, check_shape(shape), reads_ahead, graphql_errors
+        )
         scope, began_at = self._parts.scope, self._parts.clock.monotonic()
         walk = PageIterator(
             self._requester,
@@ -204,6 +214,10 @@ class ItemApi:
 
     def _first(self, method: str, path: str, query: Query | None, json: Any, headers: Headers) -> PageRequest:
         home = self._parts.settings.url
+        if isinstance(json, GraphQL):
+            if method != "POST":
+                raise UsageError(f'A GraphQL query is sent by POST, and not by {method}. Write method="POST".')
+            json = json.body
         if isinstance(path, Link):
             return PageRequest(_followed(path, home), pairs_of(query), method, _pairs(headers), json)
         try:

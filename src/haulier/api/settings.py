@@ -14,6 +14,7 @@ from haulier.api.http.transport import HEADER_NAME
 from haulier.api.identity.auth import Auth, Secret
 from haulier.api.identity.tls import Tls
 from haulier.api.limits.budget import Rate, parse_rate
+from haulier.api.limits.query_cost import QueryCost
 from haulier.api.limits.schedule import MAX_IN_FLIGHT, Schedule, parse_schedule
 from haulier.errors import UsageError
 
@@ -49,6 +50,9 @@ class Api:
     retry_after: Mapping[str, str] | None = None
     """Place of the wait that the API asks for, if not ``Retry-After``: ``{"at": "error.retry_in", "unit": "ms"}`` in
     the body, ``{"header": "X-Wait"}`` in another header. Units: ``s``, ``ms``."""
+    cost: Mapping[str, str] | None = None
+    """Paths in each answer's body of what queries cost, where they are limited by that: ``{"available": "cost.left",
+    "needed": "cost.of_this", "restored": "cost.a_second"}``; or ``reset_at``, a time, in place of ``restored``."""
     contact: str = ""
     """E-mail address or URL for the User-Agent, so that the API's operators can write before they block."""
     headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
@@ -92,6 +96,8 @@ class Api:
             raise UsageError(f"cookies is {self.cookies!r}; write 'item', or leave it out.")
         if self.retry_after is not None:
             DeclaredWait.of(self.retry_after)
+        if self.cost is not None:
+            QueryCost.of(self.cost)
         for name in ("in_flight", "max_requests", "min_bytes_per_second", "max_body_bytes"):
             value = getattr(self, name)
             if (name == "max_requests" and value is None) or isinstance(value, Mapping):
@@ -120,6 +126,11 @@ class Api:
     def wait_at(self) -> DeclaredWait | None:
         """`retry_after`, parsed."""
         return None if self.retry_after is None else DeclaredWait.of(self.retry_after)
+
+    @property
+    def cost_at(self) -> QueryCost | None:
+        """`cost`, parsed."""
+        return None if self.cost is None else QueryCost.of(self.cost)
 
     @property
     def rates(self) -> tuple[Rate, ...]:

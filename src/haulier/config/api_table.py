@@ -102,6 +102,39 @@ RETRY_AFTER: Field[dict[str, str]] = Field(
     "Where the API says how long to wait, if not in `Retry-After`, or if it is in milliseconds there.",
     'retry_after = { at = "error.retry_in", unit = "ms" }',
 )
+COST_AVAILABLE = Field(
+    "available",
+    JsonPath(),
+    "The path of what is left.",
+    'available = "extensions.cost.throttleStatus.currentlyAvailable"',
+    True,
+)
+COST_NEEDED = Field(
+    "needed", JsonPath(), "The path of what the query cost.", 'needed = "extensions.cost.requestedQueryCost"', True
+)
+COST_RESTORED = Field(
+    "restored",
+    JsonPath(),
+    "The path of what comes back in a second.",
+    'restored = "extensions.cost.throttleStatus.restoreRate"',
+)
+COST_RESET_AT = Field(
+    "reset_at", JsonPath(), "The path of the time at which all comes back.", 'reset_at = "data.rateLimit.resetAt"'
+)
+COST = TableShape(
+    "What queries cost, where they are limited by that: paths in the body of an answer.",
+    COST_AVAILABLE,
+    COST_NEEDED,
+    COST_RESTORED,
+    COST_RESET_AT,
+    one_of=(COST_RESTORED.name, COST_RESET_AT.name),
+)
+QUERY_COST: Field[dict[str, str]] = Field(
+    "cost",
+    TableOf(COST, dict),
+    "Where an answer tells what queries cost and what is left. Nothing is sent until the next one can be paid for.",
+    'cost = { available = "rate.left", needed = "rate.cost", reset_at = "rate.reset" }',
+)
 CONTACT = Field(
     "contact",
     Text(),
@@ -162,6 +195,7 @@ _SETTING_FIELDS: tuple[Field[Any], ...] = (
     LIMITS,
     MAX_REQUESTS,
     RETRY_AFTER,
+    QUERY_COST,
     CONTACT,
     HEADERS,
     COOKIES,

@@ -10,6 +10,7 @@ from typing import Any
 from haulier.api.paging.continuation import Continuation
 from haulier.api.paging.cursors import Cursor, Key, Seek
 from haulier.api.paging.declared_end import END_WORDS, LINK_END_WORDS
+from haulier.api.paging.graphql import VARIABLES
 from haulier.api.paging.link_address import LINK_BASE_WORDS, LINK_ORIGIN_WORDS
 from haulier.api.paging.link_list import LinkList
 from haulier.api.paging.links import LinkHeader, NextUrl, OData
@@ -100,6 +101,22 @@ TOKEN_END = Field(
     f"{END.doc[:-1]}, zero (the token 0).",
     'end = ["flag"]',
 )
+PAGE_INFO = Field(
+    "page_info",
+    Text(),
+    "The path of a GraphQL connection's `pageInfo`, with its `endCursor` and `hasNextPage`.",
+    'page_info = "data.orders.pageInfo"',
+    to="at",
+)
+VARIABLE = Field("variable", Text(), "The variable of the query that takes the cursor.", 'variable = "after"')
+PAGE_INFO_PAGES = TableShape("Pages of a GraphQL connection.", PAGE_INFO, VARIABLE)
+
+
+def page_info_cursor(at: str, variable: str = "after") -> Cursor:
+    """`endCursor` is there on the last page too: the flag alone counts."""
+    return Cursor(f"{at}.endCursor", body=f"{VARIABLES}{variable}", more=f"{at}.hasNextPage", end=("flag",))
+
+
 _TOKEN_FIELDS = (QUERY, BODY, HEADER, MORE, DONE, ALSO, ALONE, NEXT_PATH, PAGE_SIZE_NAME, TOKEN_END, MISSING)
 CURSOR_PAGES = TableShape("Pages by a token that comes with each page.", CURSOR, *_TOKEN_FIELDS)
 CURSOR_HEADER_PAGES = TableShape("Pages by a token that comes in a header.", CURSOR_HEADER, *_TOKEN_FIELDS)
@@ -328,6 +345,7 @@ TABLES: dict[str, TableOf[Paginator]] = {
     "cursor": TableOf(CURSOR_PAGES, Cursor),
     "cursor_header": TableOf(CURSOR_HEADER_PAGES, Cursor),
     "continue": TableOf(CONTINUE_PAGES, Continuation),
+    "page_info": TableOf(PAGE_INFO_PAGES, page_info_cursor),
     "offset": TableOf(OFFSET_PAGES, Offset),
     "page": TableOf(PAGE_PAGES, PageNumber),
     "seek": TableOf(SEEK_PAGES, Seek),

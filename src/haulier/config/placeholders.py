@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from haulier.api.paging.graphql import GraphQL
 from haulier.api.records.record_finder import is_plain
 from haulier.config.place import Place
 from haulier.sources.division import divide
@@ -106,7 +107,7 @@ def _once_a_run(recipe: StreamRecipe, place: Place) -> Iterator[tuple[Lookup | L
 
 def _stream_strings(recipe: StreamRecipe, place: Place) -> Iterator[Strings]:
     yield place.at("get" if recipe.method == "GET" else "post"), [recipe.path]
-    yield place.at("json"), strings_of(recipe.json)
+    yield place.at("variables" if isinstance(recipe.json, GraphQL) else "json"), strings_of(recipe.json)
     yield from _pair_strings(recipe.query, place.at("query"))
     yield from _pair_strings(recipe.headers, place.at("headers"))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from haulier.api.paging.graphql import body_of
 from haulier.api.paging.pages_ahead import check_parallel
 from haulier.api.paging.paginator import PageRequest, Paginator
 from haulier.api.paging.totals import Total
@@ -12,6 +13,7 @@ from haulier.api.records.record_finder import RECORD_SHAPES
 from haulier.config.divisions import IDS_TABLE, NEW_IDS_TABLE, NEW_WINDOWS_TABLE, WINDOWS_TABLE
 from haulier.config.feed_table import FEED_TABLE, IF_CHANGED_TABLE, check_feed
 from haulier.config.fields import Field, TableReader, TableShape
+from haulier.config.graphql_fields import GRAPHQL_FIELDS, read_graphql
 from haulier.config.lookups import COUNT_TABLE, DIVIDE_TABLE, QUERY, TOTAL_TABLE, PathText
 from haulier.config.pages_table import PagesKind
 from haulier.config.place import Place
@@ -146,6 +148,7 @@ STREAM = TableShape(
     "One kind of record.",
     *_REQUEST_FIELDS,
     SEARCH,
+    *GRAPHQL_FIELDS,
     TOTAL,
     DIVIDE,
     *_RECORD_FIELDS,
@@ -177,10 +180,15 @@ def read_stream(name: str, value: Any, place: Place) -> StreamRecipe:
         **table.arguments(*_REQUEST_FIELDS, *_RECORD_FIELDS, *_MODE_FIELDS),
     )
     check_feed(recipe, value.get("pages", ""), place)
+    graphql = read_graphql(table, is_get=is_get, has_json=JSON in table)
+    if graphql is not None:
+        recipe = replace(recipe, json=graphql)
+        with errors_at(place.at("pages")):
+            graphql.check_pages(recipe.pages)
     check_placeholders(recipe, value, place)
     with errors_at(place.at("pages")):
         # What a kind needs of the request that it begins with, such as a limit.
-        first = recipe.pages.first(PageRequest(recipe.path, recipe.query, json=recipe.json))
+        first = recipe.pages.first(PageRequest(recipe.path, recipe.query, json=body_of(recipe.json)))
         for path in _body_paths(recipe.pages):
             first = first.with_field(path, "")
         check_parallel(recipe.pages, recipe.total)

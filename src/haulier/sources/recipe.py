@@ -165,6 +165,7 @@ class StreamRecipe:
     method: str = "GET"
     query: Pairs = field(default=(), repr=False)
     json: Any = field(default=None, repr=False)
+    """Or a `GraphQL` query."""
     headers: Pairs = field(default=(), repr=False)
     empty: EmptyForms = EMPTY_LIST_ONLY
     """Forms of a page without records, besides an empty list."""

@@ -4,6 +4,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
+from haulier.api.paging.graphql import GraphQL
 from haulier.api.records.page import Page
 from haulier.errors import UsageError
 from haulier.items.ranges import IdRange
@@ -50,6 +51,12 @@ class RestSource:
     @property
     def keys(self) -> dict[str, tuple[str, ...]]:
         return {recipe.name: recipe.key for recipe in self._streams.values() if recipe.key}
+
+    @property
+    def query_files(self) -> set[str]:
+        """Names of the files that hold GraphQL queries."""
+        queries = [recipe.json for recipe in self._streams.values() if isinstance(recipe.json, GraphQL)]
+        return {query.file for query in queries if query.file}
 
     @property
     def items(self) -> tuple[type[WorkItem], ...]:

@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from types import MappingProxyType
 from typing import Any
 
 from msgspec import Raw
 
+from haulier.api.paging.graphql import GraphQL
 from haulier.api.paging.paginator import Paginator, text_of_raw
 from haulier.api.records.page import Page
 from haulier.api.records.paths import first_byte
@@ -135,6 +136,8 @@ def snapshot_text(snapshot_time: datetime) -> str:
 def _fill_tree(tree: Any, values: PlaceholderValues, exact: Mapping[str, Raw]) -> Any:
     if isinstance(tree, str):
         return _exact_value(tree, values, exact)
+    if isinstance(tree, GraphQL):
+        return replace(tree, variables=_fill_tree(tree.variables, values, exact))
     if isinstance(tree, Mapping):
         return {key: _fill_tree(value, values, exact) for key, value in tree.items()}
     if isinstance(tree, list | tuple):

@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import quote
 
 from haulier.api.http.urls import Encoded
+from haulier.api.paging.graphql import GraphQL
 from haulier.errors import ItemError, UsageError
 
 PlaceholderValue = str | int | float | bool
@@ -118,6 +119,8 @@ def strings_of(tree: object) -> Iterator[str]:
     """Keys are left out: they have no placeholders."""
     if isinstance(tree, str):
         yield tree
+    elif isinstance(tree, GraphQL):
+        yield from strings_of(tree.variables)
     elif isinstance(tree, Mapping):
         for value in tree.values():
             yield from strings_of(value)

@@ -13,6 +13,7 @@ import msgspec
 
 from haulier.api.answers.body_problem import BodyProblem, find_body_problem, find_failure
 from haulier.api.answers.declared_wait import DeclaredWait, find_wait
+from haulier.api.answers.graphql_errors import Meaning, find_errors
 from haulier.api.errors import CAPTIVE_PORTAL_STATUS, GATEWAY_STATUSES, UNSUPPORTED_STATUSES, Action, Fault, Shape
 from haulier.api.http.ratelimit_headers import is_exhausted, rate_limits
 from haulier.api.http.retry_after import DAY_SECONDS
@@ -104,6 +105,8 @@ class ExpectedAnswer:
     empty: EmptyForms = EMPTY_LIST_ONLY
     """Answers without records that would otherwise be failures."""
     wants_json: bool = True
+    graphql_errors: tuple[str, ...] | None = None
+    """For a GraphQL query: codes of errors that do not matter. None: it is no such query."""
     may_fail_as_record: bool = False
     """Records are objects that stand where an error object would: one is no record, unless a rule says so."""
 
@@ -131,7 +134,8 @@ def judge(
         case Response():
             rule = next((rule for rule in rules if _applies(rule, outcome)), None)
             if rule is None and _is_good(outcome.status):
-                return _by_body(outcome, expected)
+                failed = None if expected.graphql_errors is None else _by_errors(outcome, expected, now, wait_at)
+                return failed or _by_body(outcome, expected)
             wait = _wait_of(outcome, now, wait_at)
             status = outcome.status if rule is None or rule.status_at is None else _status_at(outcome, rule.status_at)
             if rule is not None and (rule.status_at is None or status is None):
@@ -242,6 +246,28 @@ def _is_throttling(response: Response, wait: float | None) -> bool:
 
 def _head(response: Response) -> bytes:
     return response.body[:MAX_SEARCHED_BYTES].lower()
+
+
+def _by_errors(
+    response: Response, expected: ExpectedAnswer, now: datetime, wait_at: DeclaredWait | None
+) -> Judgement | None:
+    failure = find_errors(response.body, expected.graphql_errors or ())
+    if failure is None:
+        return None
+    reason = f"status {response.status}, but {failure.reason}"
+    if failure.meaning is Meaning.THROTTLED:
+        wait = find_wait(response, now, wait_at).seconds
+        if wait is None:
+            wait = rate_limits(response.headers, now).exhausted_seconds
+        return _with_wait(Judgement(Action.PAUSE, reason, is_throttling=True), wait)
+    return _with_reason(_FAILURES[failure.meaning], reason)
+
+
+_FAILURES: Mapping[Meaning, Judgement] = {
+    Meaning.REFUSED: Judgement(Action.AUTH),
+    Meaning.WRONG: Judgement(Action.POISON),
+    Meaning.UNKNOWN: Judgement(Action.RETRY, "", FEW_RETRIES_IN_PLACE, Action.RETRY_LATER),
+}
 
 
 def _by_body(response: Response, expected: ExpectedAnswer) -> Judgement:

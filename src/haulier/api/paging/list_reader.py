@@ -32,6 +32,8 @@ class Listing:
     shape: str = LIST
     reads_ahead: bool = False
     """Pages are asked for before their turn."""
+    graphql_errors: tuple[str, ...] | None = None
+    """As `ExpectedAnswer.graphql_errors`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,7 @@ from haulier.api.paging.positions import append_end_advice
 from haulier.api.paging.sign_watch import SignWatch
 from haulier.api.paging.totals import Promise
 from haulier.api.paging.wire_request import wire_request
+from haulier.api.records.empty_forms import EmptyForms
 from haulier.api.records.next_sign import SignReport
 from haulier.api.records.page import Body, Page
 from haulier.api.records.record_finder import may_be_failure
@@ -103,6 +104,16 @@ class PageIterator:
                 await self._ahead.close()
         await self._compare_with_total(first)
 
+    def _expected(
+        self, empty: EmptyForms, *, has_page_token: bool = False, may_fail_as_record: bool = False
+    ) -> ExpectedAnswer:
+        return ExpectedAnswer(
+            has_page_token=has_page_token,
+            empty=empty,
+            may_fail_as_record=may_fail_as_record,
+            graphql_errors=self._listing.graphql_errors,
+        )
+
     def _begin_ahead(self, answered: PageRequest, following: PageRequest, page: Page) -> None:
         promise, total = self._reader.promise, self._listing.total
         if total is None or promise is None or promise.first is None:
@@ -122,7 +133,7 @@ class PageIterator:
         return await self._requester.send(
             self._wire(request),
             self._reader.body_of,
-            expected=ExpectedAnswer(empty=self._listing.empty),
+            expected=self._expected(self._listing.empty),
             rules=request.end_rules,
             is_first_page=False,
             read_anew=lambda response: self._reader.anew().read(request, response),
@@ -187,8 +198,8 @@ class PageIterator:
         answered = await self._requester.send(
             wire,
             lambda response: self._reader.read(request, response),
-            expected=ExpectedAnswer(
-                has_page_token=request.has_token, empty=empty, may_fail_as_record=self._may_fail_as_record
+            expected=self._expected(
+                empty, has_page_token=request.has_token, may_fail_as_record=self._may_fail_as_record
             ),
             rules=request.end_rules,
             is_first_page=not self._reader.has_begun,
@@ -270,7 +281,7 @@ class PageIterator:
         probe: Probe | None = None if self._check is None else self._check.note(request, page, total)
         if probe is None:
             return
-        wire, expected = self._wire(probe.request), ExpectedAnswer(empty=self._listing.empty)
+        wire, expected = self._wire(probe.request), self._expected(self._listing.empty)
         try:
             answered = await self._requester.send(
                 wire, lambda response: self._reader.body_of(response).page, expected=expected, is_first_page=False
@@ -298,7 +309,7 @@ class PageIterator:
             answered = await self._requester.send(
                 wire,
                 self._reader.read_past_end,
-                expected=ExpectedAnswer(has_page_token=request.has_token, empty=self._listing.empty),
+                expected=self._expected(self._listing.empty, has_page_token=request.has_token),
                 rules=request.end_rules,
                 is_first_page=False,
                 read_end=lambda response, action: None,
@@ -392,7 +403,7 @@ class PageIterator:
         answered = await self._requester.send(
             wire,
             lambda response: self._reader.total_of(total, response),
-            expected=ExpectedAnswer(empty=self._listing.empty),
+            expected=self._expected(self._listing.empty),
             rules=first.end_rules,
             read_end=lambda response, action: self._reader.total_of(total, response),
         )

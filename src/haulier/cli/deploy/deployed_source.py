@@ -154,6 +154,7 @@ def _files_beside(app: App, file: Path, text: str) -> set[str]:
     """Files of its folder that a source reads or imports: one mounted file does not bring them."""
     folder = file.absolute().parent
     found = {Path(name).name for name in (app.api.tls.files if app.api.tls is not None else ())}
+    found |= app.recipes.query_files if app.recipes is not None else set()
     found |= {word for word in app.on_close if word.startswith(("./", "../")) or (folder / word).is_file()}
     if file.suffix == ".py":
         for node in ast.walk(ast.parse(text)):
