@@ -21,7 +21,7 @@ BY_HAND = {
 
 NO_ARGUMENT = {
     "api": {"rules"},
-    "streams.NAME": {"divide"},
+    "streams.NAME": {"divide", "graphql", "variables", "operation", "allowed_errors"},
     "streams.NAME.total": {"is"},
     "streams.NAME.full.values": {"list", "from"},
     "streams.NAME.full.ids.first": {"empty"},

@@ -10,6 +10,7 @@ from tests.config.rig import PAGES, Mistake, check
 
 KINDS = (
     'Write one of: "single", "link", "odata", { cursor = ... }, { cursor_header = ... }, { continue = ... }, '
+    "{ page_info = ... }, "
     "{ offset = ... }, { page = ... }, { seek = ... }, { next_url = ... }, { next_url_header = ... }, { links = ... }."
 )
 

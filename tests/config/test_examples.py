@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -40,13 +41,14 @@ FIELDS = {
 
 
 @pytest.mark.parametrize("name", FIELDS)
-def test_what_errors_tell_to_write_can_be_written(name: str) -> None:
+def test_what_errors_tell_to_write_can_be_written(name: str, tmp_path: Path) -> None:
     """Every example of a key is TOML, and is read without a complaint."""
     field: Field[Any] = FIELDS[name]
     if field.example.startswith("["):
         tomllib.loads(field.example)
         return
     written = tomllib.loads(field.example)
-    place = Place(SourceText("s.toml", {"API_TOKEN": "t"}), field.name)
+    (tmp_path / "orders.graphql").write_text("{ orders { id } }")
+    place = Place(SourceText("s.toml", {"API_TOKEN": "t"}, tmp_path), field.name)
     assert list(written) == [field.name]
     field.kind.read(written[field.name], place, field.example)

@@ -28,7 +28,7 @@ _OWN: Final = {
     # An app as the layers around it ask it; settings, parsed; how credentials are opened.
     "App": "divide expect_of fingerprint from_settings is_of_file items require_known_streams require_mode selected "
     "recipes shared streams streams_of",
-    "Api": "highest_in_flight rates schedule wait_at",
+    "Api": "cost_at highest_in_flight rates schedule wait_at",
     "Tls": "context files",
     "ApiKey": "open",
     "Auth": "open",
@@ -39,6 +39,7 @@ _OWN: Final = {
     "JwtBearer": "open",
     # An item's account, what trying a source out sets, and what becomes of the item.
     "ItemApi": "assumption is_held is_waiting most_pages usage request(expected)",
+    "GraphQL": "body check_pages file",
     "Page": "slices",
     "Response": "with_seconds",
     "ApiError": "restarts may_be_of_item body shape",

@@ -30,6 +30,7 @@ from haulier import (
     Fault,
     FeedStart,
     Finished,
+    GraphQL,
     Guard,
     HaulierError,
     IdRange,
@@ -211,6 +212,13 @@ class ByYear:
         if answer.number("years") is None:
             raise BodyError("The API does not say how many years there are.")
         return None if answer.flag("is_last") else request.with_query("year", str(int(year) + 1))
+
+
+async def pages_of_a_query(context: Context) -> AsyncIterator[Page]:
+    query = GraphQL("query ($after: String) { a }", {}, operation="", allowed_errors=("GONE",))
+    pages = Cursor("data.a.end", body="variables.after")
+    async for page in context.api.pages("/g", pages=pages, records="data.a", method="POST", json=query):
+        yield page
 
 
 def paginator() -> Paginator:

@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from haulier.api.answers.graphql_errors import Meaning, find_errors
+from haulier.api.answers.graphql_errors import ErrorMeaning, find_errors
 from haulier.api.answers.judgement import Rule
 from haulier.api.client import Total
 from haulier.api.errors import Action, ApiError
 from haulier.api.limits.query_cost import QueryCost
 from haulier.api.paging.cursors import Cursor
 from haulier.api.paging.graphql import GraphQL
-from haulier.api.paging.graphql_text import Operation, Variable, operations_of
+from haulier.api.paging.graphql_text import DeclaredVariable, Operation, operations_of
 from haulier.api.paging.positions import Offset
 from haulier.api.settings import Api
 from haulier.errors import UsageError
@@ -48,10 +48,10 @@ def test_what_a_document_declares() -> None:
         "query",
         "Orders",
         (
-            Variable("ids", "[ID!]!", True),
-            Variable("since", "DateTime", False),
-            Variable("in", "Filter", False),
-            Variable("after", "String", False),
+            DeclaredVariable("ids", "[ID!]!", True),
+            DeclaredVariable("since", "DateTime", False),
+            DeclaredVariable("in", "Filter", False),
+            DeclaredVariable("after", "String", False),
         ),
     )
     assert operations_of("{ a }") == (Operation("query", "", ()),)
@@ -239,4 +239,4 @@ def test_what_is_no_error() -> None:
         assert find_errors(body, ()) is None
     found = find_errors(b'{"errors": [{"message": "a"}, {"extensions": {"code": "THROTTLED"}}]}', ())
     assert found is not None
-    assert (found.meaning, found.reason) == (Meaning.THROTTLED, "it holds GraphQL errors (a, and 1 more)")
+    assert (found.meaning, found.reason) == (ErrorMeaning.THROTTLED, "it holds GraphQL errors (a, and 1 more)")

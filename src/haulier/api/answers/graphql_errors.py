@@ -33,7 +33,7 @@ _WRONG: Final = frozenset(
 _SHOWN_CHARACTERS: Final = 200
 
 
-class Meaning(Enum):
+class ErrorMeaning(Enum):
     THROTTLED = "throttled"
     REFUSED = "credentials are refused"
     WRONG = "the query is wrong"
@@ -42,7 +42,7 @@ class Meaning(Enum):
 
 @dataclass(frozen=True, slots=True)
 class GraphQLFailure:
-    meaning: Meaning
+    meaning: ErrorMeaning
     reason: str
 
 
@@ -64,13 +64,13 @@ def find_errors(body: bytes, allowed: Collection[str]) -> GraphQLFailure | None:
         (
             meaning
             for meaning, known in (
-                (Meaning.THROTTLED, _THROTTLED),
-                (Meaning.REFUSED, _REFUSED),
-                (Meaning.WRONG, _WRONG),
+                (ErrorMeaning.THROTTLED, _THROTTLED),
+                (ErrorMeaning.REFUSED, _REFUSED),
+                (ErrorMeaning.WRONG, _WRONG),
             )
             if codes & known
         ),
-        Meaning.UNKNOWN,
+        ErrorMeaning.UNKNOWN,
     )
     code, message = failures[0]
     more = f", and {len(failures) - 1} more" if len(failures) > 1 else ""

@@ -13,7 +13,7 @@ import msgspec
 
 from haulier.api.answers.body_problem import BodyProblem, find_body_problem, find_failure
 from haulier.api.answers.declared_wait import DeclaredWait, find_wait
-from haulier.api.answers.graphql_errors import Meaning, find_errors
+from haulier.api.answers.graphql_errors import ErrorMeaning, find_errors
 from haulier.api.errors import CAPTIVE_PORTAL_STATUS, GATEWAY_STATUSES, UNSUPPORTED_STATUSES, Action, Fault, Shape
 from haulier.api.http.ratelimit_headers import is_exhausted, rate_limits
 from haulier.api.http.retry_after import DAY_SECONDS
@@ -255,7 +255,7 @@ def _by_errors(
     if failure is None:
         return None
     reason = f"status {response.status}, but {failure.reason}"
-    if failure.meaning is Meaning.THROTTLED:
+    if failure.meaning is ErrorMeaning.THROTTLED:
         wait = find_wait(response, now, wait_at).seconds
         if wait is None:
             wait = rate_limits(response.headers, now).exhausted_seconds
@@ -263,10 +263,10 @@ def _by_errors(
     return _with_reason(_FAILURES[failure.meaning], reason)
 
 
-_FAILURES: Mapping[Meaning, Judgement] = {
-    Meaning.REFUSED: Judgement(Action.AUTH),
-    Meaning.WRONG: Judgement(Action.POISON),
-    Meaning.UNKNOWN: Judgement(Action.RETRY, "", FEW_RETRIES_IN_PLACE, Action.RETRY_LATER),
+_FAILURES: Mapping[ErrorMeaning, Judgement] = {
+    ErrorMeaning.REFUSED: Judgement(Action.AUTH),
+    ErrorMeaning.WRONG: Judgement(Action.POISON),
+    ErrorMeaning.UNKNOWN: Judgement(Action.RETRY, "", FEW_RETRIES_IN_PLACE, Action.RETRY_LATER),
 }
 
 

@@ -47,6 +47,7 @@ class GraphQL:
 
     @property
     def body(self) -> dict[str, Any]:
+        """What is sent."""
         name = self._operation.name
         named = {"operationName": name} if name else {}
         return {"query": self.query, **named, "variables": dict(self.variables)}
@@ -91,12 +92,11 @@ class GraphQL:
 
 
 def body_of(json: object) -> Any:
-    """What is sent."""
     return json.body if isinstance(json, GraphQL) else json
 
 
 def body_paths(paginator: Paginator) -> Iterator[str]:
-    """Paths of the body in which a next page is asked for."""
+    """Paths of the body in which a kind, such as `Seek`, asks for the next page."""
     kind = kind_of(paginator)
     for key in (kind, *getattr(kind, "also", ())):
         if path := getattr(key, "body", ""):

@@ -23,7 +23,7 @@ _KINDS: Final = ("query", "mutation", "subscription")
 
 
 @dataclass(frozen=True, slots=True)
-class Variable:
+class DeclaredVariable:
     name: str
     type: str
     """As it is written: ``[ID!]!``."""
@@ -36,9 +36,9 @@ class Operation:
     kind: str
     name: str
     """ "" for one without."""
-    variables: tuple[Variable, ...]
+    variables: tuple[DeclaredVariable, ...]
 
-    def variable(self, name: str) -> Variable | None:
+    def variable(self, name: str) -> DeclaredVariable | None:
         return next((each for each in self.variables if each.name == name), None)
 
 
@@ -64,7 +64,7 @@ def operations_of(text: str) -> tuple[Operation, ...]:
     return tuple(found)
 
 
-def _variables(tokens: _Tokens) -> Iterator[Variable]:
+def _variables(tokens: _Tokens) -> Iterator[DeclaredVariable]:
     if tokens.next != "(":
         return
     tokens.take()
@@ -80,7 +80,7 @@ def _variables(tokens: _Tokens) -> Iterator[Variable]:
         while tokens.next and (depth or tokens.next not in (")", "$")):
             word = tokens.take()
             depth += (word in _OPENING) - (word in _CLOSING)
-        yield Variable(name, written, written.endswith("!") and not has_default)
+        yield DeclaredVariable(name, written, written.endswith("!") and not has_default)
     tokens.take(")")
 
 
