@@ -35,6 +35,8 @@ PAGES: dict[str, Paginator] = {
     ),
     '"odata"': OData(),
     '{ odata = "v4", page_size = 500 }': OData(500),
+    '{ odata = "v2" }': OData(version="v2"),
+    '{ odata = "v3", nested = "cut" }': OData(version="v3", nested="cut"),
     '{ odata = "v4", nested = "cut" }': OData(nested="cut"),
     '{ odata = "v4", end = ["repeated"], missing = "end", keep_query = true }': OData(
         end=("repeated",), missing="end", keep_query=True

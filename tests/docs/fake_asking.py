@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
+from urllib.parse import urlencode
 
 from tests.docs.fake_paging import FakeApi, Made, Record, bounds, things, within
 from tests.docs.fake_server import Asked, Reply
@@ -45,7 +47,26 @@ class Storefront(FakeApi):
         return Reply({"data": {"orders": {"nodes": page, "pageInfo": info}}, "extensions": cost})
 
 
+def sap(asked: Asked, records: list[Record]) -> Reply:
+    """Behind a gateway: its links name its inner host. Without the right headers it answers in another version."""
+    assert asked.headers["authorization"].startswith("Basic ")
+    assert asked.path == "/sap/opu/odata/sap/API_SALES_ORDER_SRV/A_SalesOrder"
+    if asked.headers.get("maxdataserviceversion") != "2.0" or "json" not in asked.headers.get("accept", ""):
+        return Reply({"value": records, "odata.nextLink": "A_SalesOrder?$skiptoken=1"})
+    first, last = re.findall(r"datetime'([0-9T:-]+)'", asked.query["$filter"])
+    mine = within(records, first, last, "%Y-%m-%dT%H:%M:%S")
+    start = asked.number("$skiptoken")
+    page = {"results": mine[start : start + 60], "__count": str(len(mine))}
+    if start + 60 < len(mine):
+        query = urlencode(asked.query | {"$skiptoken": start + 60})
+        page["__next"] = f"http://inner.example.com:8000{asked.path}?{query}"
+    return Reply({"d": page} if asked.query["$inlinecount"] == "allpages" else {})
+
+
 ASKING: dict[str, Callable[[], FakeApi]] = {
     "storefront": lambda: Storefront(things(400)),
+    "sap": lambda: Made(
+        things(400, SalesOrder=str, to_Item=lambda number: {"__deferred": {"uri": f"http://inner/{number}"}}), sap
+    ),
     "forum": lambda: Made(things(410), forum),
 }

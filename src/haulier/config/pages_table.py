@@ -313,10 +313,10 @@ LINKS_PAGES = TableShape(
 
 ODATA = Field(
     "odata",
-    Choice(("v4",)),
-    "The version of OData; the links of versions 2 to 4.01 are read alike.",
+    Choice(("v4", "v3", "v2")),
+    "The version of OData, which is asked for; `v4` is also 4.01.",
     'odata = "v4"',
-    to="",
+    to="version",
 )
 PAGE_SIZE = Field("page_size", WholeNumber(), "The number of records that the server is asked for.", "page_size = 500")
 NESTED = Field(

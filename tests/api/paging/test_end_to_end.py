@@ -87,6 +87,8 @@ async def test_stuck_cursor_of_the_sandbox() -> None:
         ({"link_host": "http://inner:8080"}, "/items_links", LinkList("links", link_origin="own"), "items"),
         ({"odata_version": "4.01"}, "/odata/items", OData(), "value"),
         ({"odata_version": "3.0"}, "/odata/items", OData(page_size=50), "value"),
+        ({"odata_version": "3.0"}, "/odata/items", OData(version="v3"), "value"),
+        ({"odata_version": "2.0"}, "/odata/items", OData(version="v2"), "d.results"),
     ],
 )
 async def test_signs_of_the_sandbox(settings: dict[str, Any], path: str, pages: Paginator, records: str) -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Final, Protocol
+from typing import Final, Literal, Protocol
 from urllib.parse import urljoin
 
 from haulier.api.errors import PagingError
@@ -25,6 +25,28 @@ _NEXT_NAMES: Final = ("@odata.nextLink", "@nextLink", "odata.nextLink", "d.__nex
 """Next links of OData 4.0, 4.01, 3 (JSON light) and 2."""
 _CONTEXT_NAMES: Final = ("@odata.context", "@context", "odata.metadata")
 _DELTA_NAMES: Final = ("@odata.deltaLink", "@deltaLink", "odata.deltaLink", "d.__delta")
+
+
+ODataVersion = Literal["v4", "v3", "v2"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Dialect:
+    next_names: tuple[str, ...]
+    delta_names: tuple[str, ...]
+    headers: tuple[tuple[str, str], ...] = ()
+    """Sent unless the request has them: a service answers in the newest version that it knows."""
+
+
+_DIALECTS: Final[Mapping[str, _Dialect]] = {
+    "v4": _Dialect(_NEXT_NAMES, _DELTA_NAMES),
+    "v3": _Dialect(
+        ("odata.nextLink",),
+        ("odata.deltaLink",),
+        (("MaxDataServiceVersion", "3.0"), ("Accept", "application/json;odata=minimalmetadata")),
+    ),
+    "v2": _Dialect(("d.__next",), ("d.__delta",), (("MaxDataServiceVersion", "2.0"), ("Accept", "application/json"))),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +162,8 @@ class LinkHeader:
 class OData:
     """Paging by an OData service: `@odata.nextLink`, or as versions 2, 3 and 4.01 write it.
 
-    Ends where there is no link, or as ``end`` says. `$count=true` in the query gives the total `@odata.count`.
+    Ends where there is no link, or as ``end`` says. `$count=true` in the query gives the total `@odata.count`; in
+    version 2, `$inlinecount=allpages` gives `d.__count`, and in version 3 `odata.count`.
     """
 
     page_size: int | None = None
@@ -157,6 +180,8 @@ class OData:
     nested: Nested = field(default="", metadata=CHECKS_ONLY)
     """ "cut": lists inside records (`$expand`) may have next links, which are not followed. Without it they raise
     `PagingError`."""
+    version: ODataVersion = "v4"
+    """ "v2" and "v3" ask for that version, and take the link of no other. "v4" reads the links of all."""
 
     def __post_init__(self) -> None:
         check_words(self.end, self.missing)
@@ -166,8 +191,18 @@ class OData:
             raise UsageError('OData has no flag that says the end; leave "flag" out of `end`.')
         if self.page_size is not None and self.page_size < 1:
             raise UsageError(f"page_size is {self.page_size}; it must be at least 1.")
+        if self.version not in _DIALECTS:
+            raise UsageError(f"There is no version {self.version!r} of OData here. Available: {', '.join(_DIALECTS)}.")
+        if self.page_size is not None and self.version != "v4":
+            raise UsageError(
+                "`page_size` is a wish that services of OData v4 know. Leave it out: the service sizes its pages "
+                "itself, and $top would end the whole list."
+            )
 
     def first(self, request: PageRequest) -> PageRequest:
+        for name, value in self._dialect.headers:
+            if request.header_value(name) is None:
+                request = request.with_header(name, value)
         if self.page_size is None:
             return request
         preferences = [value for name, value in request.headers if name.lower() == "prefer"]
@@ -181,11 +216,17 @@ class OData:
                 f"{' and '.join(map(repr, links))} lead to different pages, and only one can be right. "
                 'Read the right one: pages = { next_url = "..." }.'
             )
+        dialect = self._dialect
+        if strange := links.keys() - {*dialect.next_names}:
+            raise PagingError(
+                f"{min(strange)!r} is a next link of another version than {self.version}. Write the version of this "
+                'service: pages = { odata = "v4" }, "v3" or "v2".'
+            )
         if not self.nested:
             check_uncut(answer.body.text, links)
         if not self.missing:
-            is_there = any(answer.body.raw(name) is not None for name in (*_NEXT_NAMES, *_DELTA_NAMES))
-            answer.note_sign(_NEXT_NAMES[0], is_there=is_there, asked=self.page_size)
+            is_there = any(answer.body.raw(name) is not None for name in (*dialect.next_names, *dialect.delta_names))
+            answer.note_sign(dialect.next_names[0], is_there=is_there, asked=self.page_size)
         if not links:
             return None
         link = next(iter(links.values()))
@@ -194,6 +235,10 @@ class OData:
         following = follow(self, request, link, answer, base=_join(answer.url, context))
         # The standard lets the preference change between pages; but Dataverse's links hold a page's number.
         return None if following is None else replace(following, smaller=None)
+
+    @property
+    def _dialect(self) -> _Dialect:
+        return _DIALECTS[self.version]
 
 
 def _texts_at(answer: PageAnswer, names: Iterable[str]) -> dict[str, str]:

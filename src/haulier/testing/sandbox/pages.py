@@ -178,7 +178,7 @@ def by_odata(settings: SandboxSettings, question: Question, drift: Drift | None)
         start, top, is_counted = (
             first,
             question.whole_number("$top", settings.records),
-            question.query.get("$count") == "true",
+            question.query.get("$count") == "true" or question.query.get("$inlinecount") == "allpages",
         )
     else:
         question.refuse_others("$skiptoken", "api_key")
@@ -189,8 +189,16 @@ def by_odata(settings: SandboxSettings, question: Question, drift: Drift | None)
     page = page_at(listing, skip, min(limit, max(0, top - skip)))
     is_last = page.following is None or skip + len(page.ranks) >= top
     gave = b"" if is_last else _own_query(page, limit, top, int(is_counted))
+    link = b"%s%s?$skiptoken=%s" % (question.origin.encode(), question.path.encode(), gave)
+    if settings.odata_version == "2.0":
+        before = b'{"d":{"__count":"%d","results":[' % listing.promised if is_counted else b'{"d":{"results":['
+        after = b"]%s}}" % (b',"__next":"%s"' % link if gave else b"")
+        headers = ((b"DataServiceVersion", b"2.0"),)
+        cut = b',"parts":{"results":[{"n":1}],"__next":"%s/odata/items/parts"}' % question.origin.encode()
+        within = cut if settings.is_expand_cut else b""
+        return page.answer(before, after, headers=headers, took=token, gave=gave, within=within)
     prefix = {"4.0": b"@odata.", "4.01": b"@", "3.0": b"odata."}[settings.odata_version]
-    link = b',"%snextLink":"%s%s?$skiptoken=%s"' % (prefix, question.origin.encode(), question.path.encode(), gave)
+    link = b',"%snextLink":"%s"' % (prefix, link)
     count = b',"%scount":%d' % (prefix, listing.promised) if is_counted else b""
     context = b"odata.metadata" if prefix == b"odata." else b"%scontext" % prefix
     before = b'{"%s":"$metadata#items"%s,"value":[' % (context, count)

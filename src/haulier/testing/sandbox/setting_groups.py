@@ -18,7 +18,7 @@ KneeMode = Literal["queue", "thrash", "refuse"]
 EmptyAs = Literal["list", "null", "absent", "object", "204", "404"]
 DriftKind = Literal["none", "insert", "delete"]
 LinkQuotes = Literal["double", "single", "none"]
-ODataVersion = Literal["4.0", "4.01", "3.0"]
+ODataVersion = Literal["4.0", "4.01", "3.0", "2.0"]
 QuotaHeaders = Literal["none", "ratelimit", "x-ratelimit"]
 WaitForm = Literal["seconds", "date", "epoch", "epoch_ms", "ms", "body"]
 AuthKind = Literal["bearer", "basic", "header", "query", "oauth2"]
@@ -127,8 +127,8 @@ class PagingSettings:
     )
     odata_version: ODataVersion = setting(
         "4.0",
-        "The version of OData, which names the link of /odata/items: @odata.nextLink (4.0), @nextLink (4.01) or "
-        "odata.nextLink (3.0); the count likewise.",
+        "The version of OData, which names the link of /odata/items: @odata.nextLink (4.0), @nextLink (4.01), "
+        "odata.nextLink (3.0) or d.__next (2.0, with the records at d.results); the count likewise.",
     )
     is_expand_cut: bool = setting(
         False, "Each record of /odata/items contains a list that the server has cut, with a next link of its own."
