@@ -24,6 +24,7 @@ __all__ = [  # noqa: RUF022 - in groups
     "Basic",
     "Bearer",
     "ClientCredentials",
+    "RefreshToken",
     "JwtBearer",
     "Jwt",
     "Secret",
@@ -85,6 +86,7 @@ if TYPE_CHECKING:
     from haulier.api.identity.auth import ApiKey, Auth, Basic, Bearer, Secret, env
     from haulier.api.identity.jwt_bearer import Jwt, JwtBearer
     from haulier.api.identity.oauth2 import ClientCredentials
+    from haulier.api.identity.refresh_token import RefreshToken
     from haulier.api.identity.sigv4 import AwsSignature
     from haulier.api.identity.tls import Tls
     from haulier.api.paging.continuation import Continuation
@@ -151,6 +153,7 @@ _HOMES = {
     "PageRequest": "api.paging.paginator",
     "Paginator": "api.paging.paginator",
     "PagingError": "api.errors",
+    "RefreshToken": "api.identity.refresh_token",
     "Response": "api.http.transport",
     "Rule": "api.answers.judgement",
     "RunInfo": "sources.context",

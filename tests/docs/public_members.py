@@ -37,6 +37,7 @@ _OWN: Final = {
     "Bearer": "open",
     "ClientCredentials": "open",
     "JwtBearer": "open",
+    "RefreshToken": "open",
     # An item's account, what trying a source out sets, and what becomes of the item.
     "ItemApi": "assumption is_held is_waiting most_pages usage request(expected)",
     "GraphQL": "body check_pages file",

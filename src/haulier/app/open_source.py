@@ -33,6 +33,7 @@ from haulier.worker.settings import WorkerSettings
 if TYPE_CHECKING:
     from haulier.api.client import Client
     from haulier.api.http.transport import Transport
+    from haulier.api.identity.grants import Grants
     from haulier.api.scope.settings import ScopeSettings
     from haulier.app.timed_transport import TimedTransport
     from haulier.runs.closing import Closer
@@ -271,7 +272,7 @@ async def open_live(
         redactor = Redactor()
         for secret in app.secrets:
             redactor.add(secret)
-        shared = TokenFile(_token_path(source))
+        shared = TokenFile(_token_path(source), _grants(source))
         transport = AiohttpTransport(
             app.api,
             clock=source.clock,
@@ -281,6 +282,7 @@ async def open_live(
             telemetry=source.telemetry,
         )
         stack.push_async_callback(transport.close)
+        stack.push_async_callback(shared.settled)
         settings = scope_settings(app, is_fixed=options.is_fixed, is_guest=not writes)
         scope = Scope(settings, source.name, source.rows, source.clock, source.rng)
         stack.callback(lambda: shared.clear() if scope.was_last else None)
@@ -307,6 +309,19 @@ def _token_path(source: OpenSource) -> Path | None:
     """A file that all processes of the source share; None for a queue in memory."""
     file = source.local_file
     return None if file is None else file.with_name(f"{file.name}.token-{source.app.name}")
+
+
+def _grants(source: OpenSource) -> Callable[[str], Grants] | None:
+    """Where refresh tokens outlive a run: beside the queue's file; in the rows where workers share no disk."""
+    from haulier.api.identity.grant_file import GrantFile
+    from haulier.api.identity.grant_row import GrantRow
+
+    file = source.local_file
+    if file is None:
+        return None
+    if source.rows_file is None:
+        return lambda secret: GrantRow(source.rows, f"grant/{source.app.name}", secret)
+    return lambda _: GrantFile(file.with_name(f"{file.name}.grant-{source.app.name}"))
 
 
 def _same_source_check(app: App) -> Callable[[Run], None]:

@@ -7,7 +7,7 @@ from haulier.api.identity.sigv4 import AwsSignature
 from haulier.api.identity.tls import Tls
 from haulier.config.fields import Field, TableShape
 from haulier.config.file_path import FilePath
-from haulier.config.token_tables import CLIENT_AUTH, JWT_AUTH
+from haulier.config.token_tables import CLIENT_AUTH, JWT_AUTH, REFRESH_AUTH
 from haulier.config.value_kinds import OneOfTables, SecretText, TableOf, Text
 
 BEARER = Field(
@@ -50,6 +50,7 @@ AUTH_TABLES: dict[str, TableOf[Auth]] = {
     "user": TableOf(BASIC_AUTH, Basic),
     "aws": TableOf(AWS_AUTH, AwsSignature),
     "token_url": CLIENT_AUTH,
+    "refresh_token": REFRESH_AUTH,
     "jwt": JWT_AUTH,
 }
 AUTH_KINDS = OneOfTables(
@@ -57,7 +58,8 @@ AUTH_KINDS = OneOfTables(
     AUTH_TABLES,
     "Write one of: { bearer = ... }, { header = ..., value = ... }, { query = ..., value = ... }, "
     "{ path = ..., value = ... }, { user = ..., password = ... }, "
-    "{ token_url = ..., client_id = ..., client_secret = ... }, { token_url = ..., jwt = ... }, "
+    "{ token_url = ..., client_id = ..., client_secret = ... }, "
+    "{ token_url = ..., client_id = ..., refresh_token = ... }, { token_url = ..., jwt = ... }, "
     "{ aws = ..., region = ... }.",
 )
 

@@ -8,6 +8,7 @@ from haulier.api.identity.auth import Auth
 from haulier.api.identity.issuer import EXPIRY_FORMATS
 from haulier.api.identity.jwt_bearer import ALGORITHMS, USES, Jwt, JwtBearer
 from haulier.api.identity.oauth2 import ClientCredentials
+from haulier.api.identity.refresh_token import RefreshToken
 from haulier.api.identity.token_endpoint import SENDINGS
 from haulier.config.fields import Field, TableShape
 from haulier.config.file_path import FilePath
@@ -72,6 +73,39 @@ CLIENT_AUTH: TableOf[Auth] = TableOf(
         *_ANSWER,
     ),
     ClientCredentials,
+)
+
+REFRESH_TOKEN = Field(
+    "refresh_token",
+    SecretText(),
+    "The first refresh token; the newest is kept beside the queue.",
+    'refresh_token = "${REFRESH_TOKEN}"',
+    True,
+)
+PUBLIC_SECRET = Field(
+    "client_secret", SecretText(), "The client secret; a public client has none.", 'client_secret = "${CLIENT_SECRET}"'
+)
+REFRESH_TOKEN_AT = Field(
+    "refresh_token_at",
+    JsonPath(),
+    "The path of the next refresh token in the answer.",
+    'refresh_token_at = "data.refreshToken"',
+)
+REFRESH_AUTH: TableOf[Auth] = TableOf(
+    TableShape(
+        "OAuth 2 refresh token.",
+        REFRESH_TOKEN,
+        TOKEN_URL,
+        CLIENT_ID,
+        PUBLIC_SECRET,
+        SCOPE,
+        PARAMETERS,
+        IN_BODY,
+        SEND,
+        REFRESH_TOKEN_AT,
+        *_ANSWER,
+    ),
+    RefreshToken,
 )
 
 KEY = Field("key", SecretText(), "The private key in PEM, or the secret of HS256.", 'key = "${PRIVATE_KEY}"')

@@ -13,12 +13,13 @@ import hmac
 import logging
 import math
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
 
+from haulier.api.identity.grants import Grants
 from haulier.clock import Clock
 
 MAX_LOCK_WAIT_SECONDS = 30.0
@@ -48,11 +49,26 @@ class _Kept(msgspec.Struct):
 
 
 class TokenFile:
-    """Holds at most one token. Without a path, or after a warning about an unusable file, nothing is shared."""
+    """Holds at most one token. Without a path, or after a warning about an unusable file, nothing is shared. Beside it
+    are the ``grants``, which outlive it: made with the secret that seals them where others can read."""
 
-    def __init__(self, path: Path | None = None) -> None:
+    def __init__(self, path: Path | None = None, grants: Callable[[str], Grants] | None = None) -> None:
         self._path = path
+        self._grants = grants
         self._descriptor: int | None = None
+        self._unsettled: list[Callable[[], Awaitable[None]]] = []
+
+    def grants(self, secret: str) -> Grants | None:
+        """None where nothing can be kept."""
+        return None if self._grants is None else self._grants(secret)
+
+    def before_close(self, settle: Callable[[], Awaitable[None]]) -> None:
+        self._unsettled.append(settle)
+
+    async def settled(self) -> None:
+        """Await what must not be cut short; before the transport is closed."""
+        for settle in self._unsettled:
+            await settle()
 
     @contextlib.asynccontextmanager
     async def lock(self, clock: Clock) -> AsyncIterator[None]:

@@ -21,7 +21,7 @@ from haulier.clock import Clock
 from haulier.errors import UsageError
 
 SENDINGS: Final = ("form", "json")
-_LOOPBACK = {"localhost", "127.0.0.1", "::1"}
+LOOPBACK: Final = {"localhost", "127.0.0.1", "::1"}
 
 Fields = tuple[tuple[str, str], ...]
 
@@ -43,7 +43,7 @@ class EndpointToken(CarriedToken):
     def check_endpoint(self, token_url: str, sent: str) -> None:
         """``sent`` names what the issuer is told. Raises `UsageError`."""
         parts = urlsplit(token_url)
-        is_safe = parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _LOOPBACK)
+        is_safe = parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in LOOPBACK)
         if not is_safe or not parts.hostname or parts.username is not None or not token_url.isprintable():
             raise UsageError(f"token_url must be an https:// address without a user name: {sent} is sent there.")
         if self.send not in SENDINGS:

@@ -1,0 +1,79 @@
+"""The seam of kept refresh tokens, which outlive runs and workers.
+
+An issuer that rotates gives a new refresh token with each use, and the old one is void; some revoke all of them where
+an old one comes again. So one process at a time uses a token, and the next one is durable before anything else happens.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Final, Protocol
+
+from haulier.api.errors import Fault
+from haulier.api.http.transport import TransportError
+from haulier.clock import Clock
+
+MAX_FAMILIES: Final = 8
+"""Kept at most, the newest: each refresh token that a person put into the variable begins one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """The newest refresh token of a family."""
+
+    token: str = field(repr=False)
+    asked_at: float = 0.0
+    """Wall clock seconds of a refresh whose answer was not kept; 0 without one. The issuer may have replaced the token
+    then."""
+
+
+class KeptGrants(Protocol):
+    """Grants while nobody else may use them. Each method raises `TransportError` where they cannot be read or kept."""
+
+    async def read(self, family: str) -> Grant | None: ...
+
+    async def write(self, family: str, grant: Grant) -> None:
+        """Durable when it returns."""
+        ...
+
+
+class Grants(Protocol):
+    @property
+    def answer_seconds(self) -> float:
+        """The issuer's answer must come within this time, to be kept under the same lock."""
+        ...
+
+    def locked(self, clock: Clock) -> AbstractAsyncContextManager[KeptGrants]:
+        """Raises `TransportError` (CONNECT) where others hold them for too long, (AUTH) where they cannot be kept."""
+        ...
+
+
+def cannot_be_kept(where: str, reason: str) -> TransportError:
+    """A person's matter: to ask without keeping the answer would lose the grant."""
+    return TransportError(
+        Fault.AUTH, f"the refresh token cannot be kept in {where}: {reason}. The issuer was not asked; mend that first"
+    )
+
+
+class MemoryGrants:
+    """For an issuer on this machine, such as the sandbox: a real grant would be lost with the process."""
+
+    answer_seconds = 60.0
+
+    def __init__(self) -> None:
+        self._lock = asyncio.Lock()
+        self._families: dict[str, Grant] = {}
+
+    @asynccontextmanager
+    async def locked(self, clock: Clock) -> AsyncIterator[KeptGrants]:
+        async with self._lock:
+            yield self
+
+    async def read(self, family: str) -> Grant | None:
+        return self._families.get(family)
+
+    async def write(self, family: str, grant: Grant) -> None:
+        self._families[family] = grant
