@@ -9,6 +9,7 @@ import pytest
 from haulier.api.identity.auth import ApiKey, Auth, Basic, Bearer, Secret
 from haulier.api.identity.jwt_bearer import Jwt, JwtBearer
 from haulier.api.identity.oauth2 import ClientCredentials
+from haulier.api.identity.refresh_token import RefreshToken
 from haulier.api.identity.sigv4 import AwsSignature
 from haulier.api.scope.credential_mark import credential_mark
 from haulier.api.settings import Api
@@ -49,6 +50,12 @@ AUTHS |= {
             prefix="",
             expires={"at": "d.e"},
         )
+    ),
+    '{ refresh_token = "r", token_url = "https://login.example.com/t", client_id = "i" }': RefreshToken(
+        "https://login.example.com/t", "i", "r"
+    ),
+    f'{{ refresh_token = "r", {CLIENT}, refresh_token_at = "d.r", in_body = true }}': RefreshToken(
+        "https://login.example.com/t", "i", "r", "s", refresh_token_at="d.r", in_body=True
     ),
     f"{{ {JWT} }}": JwtBearer(SIGNED),
     f'{{ {JWT}, token_url = "https://login.example.com/t", use = "client", client_id = "c" }}': JwtBearer(
@@ -95,6 +102,8 @@ def test_every_kind_of_credentials_is_tried_above() -> None:
             f'{{ {CLIENT}, expires = {{ at = "x", format = "h" }} }}',
             'api.auth.expires.format: expected "s", "ms", "iso"',
         ),
+        (f'{{ {CLIENT}, refresh_token_at = "x" }}', "api.auth.refresh_token_at: unknown key."),
+        (f'{{ {CLIENT}, refresh_token = "r", {JWT} }}', "`refresh_token` and `jwt` cannot be used together"),
         (f"{{ {CLIENT}, send = 1 }}", 'api.auth.send: expected "form" or "json", found 1'),
         (f'{{ {JWT}, scope = "read" }}', "api.auth: without a token_url the JWT goes to the API itself."),
         ('{ jwt = { key = "k", claims = { at = 2024-01-01 } } }', "api.auth.jwt.claims.at: JSON has no times"),

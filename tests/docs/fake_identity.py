@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from base64 import b64encode
 from collections.abc import Callable
 from urllib.parse import parse_qs
 
@@ -28,6 +29,30 @@ class Meetings(Made):
             return Reply({"data": {"token": "granted", "until": int(time.time() + 3600) * 1000}}, 201)
         if asked.headers.get("x-auth-token") != "granted":
             return Reply({"error": "invalid_token"}, 401)
+        return super().answer(asked)
+
+
+class Invoices(Made):
+    """Every refresh token is good once, and an old one ends all; each access token is good for a few answers."""
+
+    def __init__(self, records: list[Record]) -> None:
+        super().__init__(records, by_ids("bills"))
+        self._refresh, self._access, self._left, self._count = SECRET, "", 0, 0
+
+    def answer(self, asked: Asked) -> Reply:
+        if asked.path == "/oauth2/token":
+            form = {name: values[0] for name, values in parse_qs(asked.body.decode()).items()}
+            if form.pop("refresh_token") != self._refresh:
+                self._refresh = "nobody knows"
+                return Reply({"error": "invalid_grant"}, 400)
+            assert form == {"grant_type": "refresh_token"}
+            assert asked.headers["authorization"] == f"Basic {b64encode(f'{SECRET}:{SECRET}'.encode()).decode()}"
+            self._count += 1
+            self._refresh, self._access, self._left = f"refresh-{self._count}", f"access-{self._count}", 8
+            return Reply({"access_token": self._access, "refresh_token": self._refresh, "expires_in": 3600})
+        if asked.headers.get("authorization") != f"Bearer {self._access}" or not self._left:
+            return Reply({"error": "invalid_token"}, 401)
+        self._left -= 1
         return super().answer(asked)
 
 
@@ -64,6 +89,7 @@ def rates(asked: Asked, records: list[Record]) -> Reply:
 
 
 IDENTITIES: dict[str, Callable[[], FakeApi]] = {
+    "bills": lambda: Invoices(things(900)),
     "meetings": lambda: Meetings(things(900)),
     "campaigns": lambda: Campaigns(things(900)),
     "rates": lambda: Made(things(170), rates),

@@ -51,6 +51,7 @@ from haulier import (
     PageRequest,
     Paginator,
     PagingError,
+    RefreshToken,
     Response,
     Rule,
     RunInfo,
@@ -89,6 +90,7 @@ SECRET = env("PROXY")
 assert_type(SECRET, Secret)
 PROXIED = Api("https://api.example.com", proxy=SECRET)
 RULES = (Rule(Action.PAUSE, status=403, text="rate limit"), Rule(Action.ABSENT, status=410))
+REFRESHED = RefreshToken("https://login.example.com", "app", env("REFRESH_TOKEN"), refresh_token_at="next")
 JWT_SIGNED = JwtBearer(
     Jwt(key=env("KEY"), issuer="me", claims={"scope": "read"}), "https://login.example.com", use="client"
 )

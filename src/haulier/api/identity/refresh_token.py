@@ -151,6 +151,7 @@ class Refresher:
                     return await self._keep(kept, grant, answer)
                 newer = await kept.read(self._family)
                 if tried or newer is None or newer.token == grant.token:
+                    await kept.write(self._family, grant)
                     raise self._void(grant, answer)
                 tried = grant.token
 
