@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
-from haulier.testing.sandbox import family, pages
+from haulier.testing.sandbox import family, pages, search
 from haulier.testing.sandbox.data import id_at, rank_of, record_at
 from haulier.testing.sandbox.drift import Drift
 from haulier.testing.sandbox.listing import Listing, make_listing, serve
@@ -207,6 +207,18 @@ PATHS = (
         "/comments", "post_id, limit, cursor", "as /posts/ID/comments", family.comments,
         '{ cursor = "next", query = "cursor" }',
     ),
+    Path("/", "", '{"version":{"number":"8.19.0"}}: it is Elasticsearch, too', search.root),
+    Path("/events/_field_caps", "fields", '{"indices":["events"],"fields":{"changed_at":...}}', search.fields),
+    Path(
+        "/events/_search", '{"size":100,"query":{"bool":{"filter":[{"range":{"changed_at":{...}}}]}}}',
+        '{"hits":{"total":{...},"hits":[{"_id":"1","_source":record},...]}}', search.search, method="POST",
+    ),
+    Path("/events/_pit", "keep_alive", '{"id":"..."}: a point in time', search.open_point, method="POST"),
+    Path(
+        "/_search", "as /events/_search, with pit, sort by _shard_doc, search_after and slice", "the same, with pit_id",
+        search.search, method="POST",
+    ),
+    Path("/_pit", '{"id":"..."}', '{"succeeded":true,"num_freed":1}', search.close_point, method="DELETE"),
     Path("/blob", "bytes, n", '{"records":[...]}: 100 records of about this many bytes in all, page n of 32', _blob),
 )  # fmt: skip
 """Every path, in the order of the help and of docs/sandbox.md."""
@@ -214,3 +226,4 @@ PATHS = (
 VARYING_HEADERS = {path.path.encode(): path.varies for path in PATHS if path.varies}
 """Maps paths without a placeholder to the headers on which their answers depend."""
 POST_TARGETS = frozenset(path.path.encode() for path in PATHS if path.method == "POST")
+DELETE_TARGETS = frozenset(path.path.encode() for path in PATHS if path.method == "DELETE")

@@ -6,7 +6,7 @@ import asyncio
 from typing import NamedTuple, Protocol, cast
 
 from haulier.testing.sandbox.access import TOKEN_TARGET
-from haulier.testing.sandbox.answers import POST_TARGETS
+from haulier.testing.sandbox.answers import DELETE_TARGETS, POST_TARGETS
 from haulier.testing.sandbox.counters import SandboxCounters
 from haulier.testing.sandbox.line import Line
 from haulier.testing.sandbox.wire import Answer, RenderedAnswer, RequestHead, error
@@ -14,6 +14,8 @@ from haulier.testing.sandbox.wire import Answer, RenderedAnswer, RequestHead, er
 CONTROL_TARGET = b"/_sandbox"
 _MAX_HEAD_BYTES = 64 * 1024
 _MAX_UNREAD_BYTES = 1024 * 1024
+
+_TARGETS = {b"POST": POST_TARGETS, b"DELETE": DELETE_TARGETS}
 
 
 class Reply(NamedTuple):
@@ -120,7 +122,7 @@ class Connection(asyncio.Protocol):
         is_last = version != b"HTTP/1.1" or head.get(b"connection").lower() == b"close"
         if target == CONTROL_TARGET and method != b"HEAD":
             self._send(RenderedAnswer(self._api.control(method, body)).plain, is_last)
-        elif method in (b"GET", b"HEAD") or (method == b"POST" and target.partition(b"?")[0] in POST_TARGETS):
+        elif method in (b"GET", b"HEAD") or target.partition(b"?")[0] in _TARGETS.get(method, ()):
             self._ask(head, method, target, body, is_last)
         elif method == b"POST" and target == TOKEN_TARGET:
             self._send(RenderedAnswer(self._api.issue(head, body)).plain, is_last)
