@@ -1,4 +1,5 @@
-"""One item of many pages beside as many items of one page, from the same list: how much longer does it take?
+"""One item of many pages beside as many items of one page, from the same list: how much longer does it take? And do ten
+items of many pages take longer with `parallel` than without?
 
 `python benchmarks/parallel_pages.py [--pages 50] [--latency 0.3] [--in-flight 10] [--rounds 3]`. Each round runs three
 pulls, one after the other, in processes of their own: items of one page, one item with `parallel`, one item without. A
@@ -37,8 +38,9 @@ ITEMS = """
 [streams.items.full.ids]
 query = {{ from_id = "{{start}}", to_id = "{{end}}" }}
 last  = {records}
-step  = {page}
+step  = {step}
 """
+AHEAD = ", parallel = true"
 ONCE = "\n[streams.items.full.once]\n"
 
 
@@ -65,16 +67,18 @@ def measure(pages: int, latency: float, in_flight: int, rounds: int) -> None:
         found = {}
         for name, parallel, division in (
             ("items", "", ITEMS),
-            ("ahead", ", parallel = true", ONCE),
+            ("ahead", AHEAD, ONCE),
             ("alone", "", ONCE),
+            ("ten", "", ITEMS),
+            ("ten_ahead", AHEAD, ITEMS),
         ):
             with SandboxProcess(settings) as sandbox, tempfile.TemporaryDirectory() as folder:
                 text = (SOURCE + division).format(
                     name=name,
                     url=sandbox.url,
                     in_flight=in_flight,
-                    page=PAGE,
-                    limit=PAGE if division == ONCE else 2 * PAGE,
+                    limit=2 * PAGE if name == "items" else PAGE,
+                    step=PAGE if name == "items" else records // 10,
                     parallel=parallel,
                     records=records,
                 )
@@ -82,7 +86,8 @@ def measure(pages: int, latency: float, in_flight: int, rounds: int) -> None:
         ratios.append(found["ahead"] / found["items"])
         print(
             f"round {number + 1}: {pages} items of one page {found['items']:.2f} s, one item with `parallel` "
-            f"{found['ahead']:.2f} s ({ratios[-1]:.2f} x), without {found['alone']:.2f} s"
+            f"{found['ahead']:.2f} s ({ratios[-1]:.2f} x), without {found['alone']:.2f} s; ten "
+            f"items of the same pages with it {found['ten_ahead']:.2f} s, without {found['ten']:.2f} s"
         )
     print(f"median ratio {statistics.median(ratios):.2f}")
 

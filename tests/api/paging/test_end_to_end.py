@@ -30,8 +30,13 @@ async def collected(api: ItemApi, path: str, query: dict[str, Any] | None, **opt
 
 @pytest.mark.parametrize(
     ("path", "pages"),
-    [("/items", CURSOR), ("/items_offset", Offset(500)), ("/items_offset", Offset(70, overlap=1))],
-    ids=["cursor", "offset", "overlap"],
+    [
+        ("/items", CURSOR),
+        ("/items_offset", Offset(500)),
+        ("/items_offset", Offset(70, overlap=1)),
+        ("/items_offset", Offset(30, overlap=1, is_parallel=True)),
+    ],
+    ids=["cursor", "offset", "overlap", "parallel"],
 )
 async def test_g1_g6_every_record_through_faults(path: str, pages: Paginator) -> None:
     """G1, G6: cut bodies, errors 500 and errors under 200 cost requests and no record; each comes as it was served."""
