@@ -18,7 +18,7 @@ from tests.sources.situation import situation
 from tests.testing import wire
 
 SETTINGS = SandboxSettings(records=1_234, page_size=100, gap_after=50, gap_ids=7, is_awkward=True)
-IDS = [path for path in PATHS if path.pages and path.path.startswith(("/items", "/odata", "/search"))]
+IDS = [path for path in PATHS if path.pages and path.path.startswith(("/items", "/odata", "/search", "/graphql"))]
 HEAD = RequestHead(b"GET / HTTP/1.1\r\nHost: 127.0.0.1:8002")
 
 SOURCE = """
@@ -38,6 +38,11 @@ step = 450
 RANGE = 'query = { from_id = "{start}", to_id = "{end}" }'
 FILTER = 'query = { "$filter" = "id ge {start} and id lt {end}" }'
 SEARCH = 'post = "/search"\njson = { query = { from_id = "{start}", to_id = "{end}" }, limit = 100 }'
+
+
+GRAPHQL = """post = "/graphql"
+graphql = "query ($from_id: Int, $to_id: Int, $after: String) { items(from: $from_id, to: $to_id) { nodes { id } } }"
+variables = { from_id = "{start}", to_id = "{end}" }"""
 
 
 async def haul(file: File, text: str, stream: str = "items") -> list[bytes]:
@@ -61,14 +66,21 @@ def kept(record: bytes) -> bytes:
 @pytest.mark.parametrize("path", IDS, ids=lambda path: path.path)
 async def test_haulier_reads_each_kind_as_the_table_of_paths_says(path: Path, tmp_path: File) -> None:
     """G3, G6: with the line for `pages` that the table has, every record once, in order, byte by byte."""
-    where = {"/items_link": ".", "/items_relative": "records", "/odata/items": "value"}.get(path.path, "items")
+    where = {
+        "/items_link": ".",
+        "/items_relative": "records",
+        "/odata/items": "value",
+        "/graphql": "data.items.nodes",
+    }.get(path.path, "items")
     async with Sandbox(SETTINGS) as api:
         text = SOURCE.format(
             url=api.url,
-            ask=SEARCH if path.method == "POST" else f'get = "{path.path}"',
+            ask={"/search": SEARCH, "/graphql": GRAPHQL}[path.path]
+            if path.method == "POST"
+            else f'get = "{path.path}"',
             records=where,
             pages=path.pages,
-            bounds={"/search": "", "/odata/items": FILTER}.get(path.path, RANGE),
+            bounds={"/search": "", "/graphql": "", "/odata/items": FILTER}.get(path.path, RANGE),
         )
         records = await haul(tmp_path / "sandbox.toml", text)
         requests = api.counters.requests
@@ -287,3 +299,16 @@ def test_a_limit_that_asks_too_much_is_a_413() -> None:
     assert len(ask("/items?limit=200", settings)[1]["items"]) == 50
     assert ask("/items?limit=201", settings)[0] == 413
     assert ask("/items_page?per_page=201", settings)[0] == 413
+
+
+async def test_another_query_has_errors_under_status_200() -> None:
+    """As GraphQL servers answer; what is no request of GraphQL is a 400."""
+    async with Sandbox(SETTINGS) as api:
+        reply = await wire.posted(api.url, "/graphql", b'{"query":"{ orders { id } }"}')
+        assert (reply.status, json.loads(reply.body)["errors"][0]["extensions"]["code"]) == (
+            200,
+            "GRAPHQL_VALIDATION_FAILED",
+        )
+        assert (await wire.posted(api.url, "/graphql", b'{"query":"{ items }","variables":{"limit":1}}')).status == 400
+        found = json.loads((await wire.posted(api.url, "/graphql", b'{"query":"{ items }"}')).body)["data"]["items"]
+        assert (len(found["nodes"]), found["totalCount"], found["pageInfo"]["hasNextPage"]) == (100, 1_234, True)

@@ -183,6 +183,11 @@ PATHS = (
         '{ cursor = "cursor", body = "cursor" }', method="POST",
     ),
     Path(
+        "/graphql", '{"query":"query ($after: String) { items(...) {...} }","variables":{"from_id":1,"first":100}}',
+        '{"data":{"items":{"nodes":[...],"pageInfo":{"endCursor":"...","hasNextPage":true},"totalCount":n}}}',
+        pages.by_graphql, '{ page_info = "data.items.pageInfo" }', method="POST",
+    ),
+    Path(
         "/events", "since, until, limit, cursor or offset", "as /items or /items_offset; by changed_at",
         pages.events, '{ cursor = "next", query = "cursor" }',
     ),

@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 from haulier.testing.sandbox.data import events_start, rank_of, rank_since, time_at
 from haulier.testing.sandbox.drift import Drift
 from haulier.testing.sandbox.listing import Listing, Page, id_span, make_listing, page_at, page_from, reorder
-from haulier.testing.sandbox.question import BadQuestionError, Question, read_search, read_whole_number
+from haulier.testing.sandbox.question import BadQuestionError, Question, read_graphql, read_search, read_whole_number
 from haulier.testing.sandbox.settings import SandboxSettings
 from haulier.testing.sandbox.tokens import read_cursor, read_token, write_cursor, write_token
 from haulier.testing.sandbox.wire import Answer
@@ -29,6 +29,23 @@ def by_search(settings: SandboxSettings, question: Question, drift: Drift | None
     question, cursor = read_search(question)
     listing = make_listing(settings, drift, *id_span(settings, question))
     return cursor_page(listing, question, "search", cursor, sign=b"cursor")
+
+
+def by_graphql(settings: SandboxSettings, question: Question, drift: Drift | None) -> Answer:
+    """Answer a connection, with all fields whatever the query selects; another query has errors, under status 200."""
+    question, query, cursor = read_graphql(question)
+    if re.search(r"\bitems\b", query) is None:
+        return Answer(
+            200,
+            b'{"errors":[{"message":"There is no other field than items.",'
+            b'"extensions":{"code":"GRAPHQL_VALIDATION_FAILED"}}]}',
+        )
+    listing = make_listing(settings, drift, *id_span(settings, question))
+    page, gave = _bound_page(listing, question, "graphql", cursor)
+    end = gave or write_cursor(page.ranks[0] if page.ranks else listing.last, _bound(listing, "graphql"))
+    info = b'"pageInfo":{"endCursor":"%s","hasNextPage":%s}' % (end, b"true" if gave else b"false")
+    after = b'],%s,"totalCount":%d}}}' % (info, listing.promised)
+    return page.answer(b'{"data":{"items":{"nodes":[', after, took=cursor, gave=gave)
 
 
 def by_offset(settings: SandboxSettings, question: Question, drift: Drift | None) -> Answer:

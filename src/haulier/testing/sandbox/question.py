@@ -96,6 +96,18 @@ def read_search(question: Question) -> tuple[Question, str | None]:
     return Question(question.path, query, question.head), search.cursor
 
 
+def read_graphql(question: Question) -> tuple[Question, str, str | None]:
+    """Read the body of a GraphQL request: its variables as parameters, its text, and the cursor."""
+    try:
+        asked = msgspec.json.decode(question.body, type=_GraphQLBody)
+    except msgspec.DecodeError as exc:
+        raise BadQuestionError(f"The body cannot be read: {exc}") from exc
+    given = asked.variables
+    named = {"from_id": given.from_id, "to_id": given.to_id, "limit": given.first}
+    query = {name: str(value) for name, value in named.items() if value is not None}
+    return Question(question.path, query, question.head), asked.query, given.after
+
+
 def read_whole_number(name: str, text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) <= 18):
         raise BadQuestionError(f"{name} is {text!r}; write a whole number of at least 0.")
@@ -105,6 +117,19 @@ def read_whole_number(name: str, text: str) -> int:
 class _Ids(msgspec.Struct, forbid_unknown_fields=True):
     from_id: int | None = None
     to_id: int | None = None
+
+
+class _GraphQLVariables(msgspec.Struct, forbid_unknown_fields=True):
+    from_id: int | None = None
+    to_id: int | None = None
+    first: int | None = None
+    after: str | None = None
+
+
+class _GraphQLBody(msgspec.Struct, forbid_unknown_fields=True):
+    query: str
+    variables: _GraphQLVariables = msgspec.field(default_factory=_GraphQLVariables)
+    operation: str | None = msgspec.field(default=None, name="operationName")
 
 
 class _Search(msgspec.Struct, forbid_unknown_fields=True):
