@@ -39,7 +39,7 @@ _OWN: Final = {
     "JwtBearer": "open",
     "RefreshToken": "open",
     # An item's account, what trying a source out sets, and what becomes of the item.
-    "ItemApi": "assumption is_held is_waiting most_pages usage request(expected)",
+    "ItemApi": "assumption close is_held is_waiting most_pages usage request(expected)",
     "GraphQL": "body check_pages file",
     "Page": "slices",
     "Response": "with_seconds",
