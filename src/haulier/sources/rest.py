@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from haulier.api.paging.graphql import GraphQL
+from haulier.api.paging.pages_ahead import is_parallel
 from haulier.api.records.page import Page
 from haulier.errors import UsageError
 from haulier.items.ranges import IdRange
@@ -51,6 +52,11 @@ class RestSource:
     @property
     def keys(self) -> dict[str, tuple[str, ...]]:
         return {recipe.name: recipe.key for recipe in self._streams.values() if recipe.key}
+
+    @property
+    def parallel_streams(self) -> set[str]:
+        """Streams whose items ask for pages side by side."""
+        return {name for name, recipe in self._streams.items() if is_parallel(recipe.pages)}
 
     @property
     def query_files(self) -> set[str]:

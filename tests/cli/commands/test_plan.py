@@ -134,6 +134,15 @@ def test_a_plan_is_near_what_a_run_then_takes(
         assert "in which" in again["streams"][0]["by"]
 
 
+def test_pages_side_by_side_are_reckoned_with(place: Place, shop_api: SandboxProcess) -> None:
+    """One item has as many in flight as there are; without `parallel` it asks for one page after the other."""
+    pages = 'get = "/items_offset"\nrecords = "items"\npages = {{ offset = "offset", limit = 100{} }}\n'
+    rest = 'total = {{ at = "total", is = "exact" }}\nfull.once = {{}}\n'
+    for parallel, in_flight in ((", parallel = true", 4), ("", 1)):
+        write(place, shop_api.url, f"[streams.items]\n{pages.replace('limit = 100{}', f'limit = 100{parallel}')}{rest}")
+        assert planned(place)["width"]["in_flight"] == in_flight
+
+
 def test_children_are_reckoned_with(place: Place) -> None:
     """By a page of the parents, which tells how many there are, and one of the first child."""
     with SandboxProcess(SandboxSettings(posts=40, comments_per_post=12)) as api:

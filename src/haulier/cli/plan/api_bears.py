@@ -17,8 +17,9 @@ async def read_row(source: OpenSource) -> ScopeRow | None:
     return None if body is None else decode(body)
 
 
-def width_of(source: OpenSource, row: ScopeRow | None, in_flight: int | None, items: float) -> Width:
-    """The least of them all. An item asks for its pages one after the other, so that ``items`` are a limit, too."""
+def width_of(source: OpenSource, row: ScopeRow | None, in_flight: int | None, at_once: float) -> Width:
+    """The least of them all. ``at_once``: items, each of which asks for one page after the other, and pages of items
+    that ask for all of theirs."""
     declared = source.app.api.highest_in_flight
     found = [
         Width(in_flight=declared, by="in_flight of the source")
@@ -29,8 +30,8 @@ def width_of(source: OpenSource, row: ScopeRow | None, in_flight: int | None, it
         found.append(Width(in_flight=row.limit.in_flight, by="the limit that a person ordered (`haulier limit`)"))
     if row is not None and (borne := _borne(row.governor, wall_seconds(source.clock))) is not None:
         found.append(Width(in_flight=borne, by="what the API was found to bear"))
-    if items < min(width.in_flight for width in found):
-        most = max(1, round(items))
+    if at_once < min(width.in_flight for width in found):
+        most = max(1, round(at_once))
         found.append(Width(in_flight=most, by="the items, each of which asks for one page after the other"))
     return min(found, key=lambda width: width.in_flight)
 

@@ -139,7 +139,11 @@ def _added_up(
     requests = sum_of(stream.requests for stream in streams) + exactly(other)
     read_bytes = sum_of(stream.read_bytes for stream in streams)
     seconds = _request_seconds(streams)
-    mean, width = seconds or exactly(ASSUMED_SECONDS), width_of(source, row, wish.in_flight, items.likely)
+    side_by_side = source.app.recipes.parallel_streams if source.app.recipes is not None else set()
+    at_once = sum(
+        stream.requests.likely if stream.stream in side_by_side else stream.items.likely for stream in streams
+    )
+    mean, width = seconds or exactly(ASSUMED_SECONDS), width_of(source, row, wish.in_flight, at_once)
     api, is_of_run = source.app.api, all(stream.are_seconds_of_run for stream in streams if stream.planned)
     by: Literal["run", "page", "nothing"] = "nothing" if seconds is None else "run" if is_of_run else "page"
     return PlanEstimate(
