@@ -42,6 +42,7 @@ class ListApi:
         """By the position of a page: what it is answered once."""
         self.lengths: dict[int, int] = {}
         """By the position of a page: how many rows it has at most."""
+        self.hides: Callable[[int], bool] = lambda number: False
         self.held: set[int] = set()
         """Positions of pages that are not answered."""
 
@@ -51,8 +52,9 @@ class ListApi:
         self.in_flight += 1
         self.most_in_flight = max(self.most_in_flight, self.in_flight)
         try:
-            size = asked.number("limit", asked.number("per_page", 10))
-            start = (asked.number("page") - 1) * size if "page" in asked.query else asked.number("offset")
+            at = asked.json["at"] if asked.body else {name: int(value) for name, value in asked.query.items()}
+            size = at.get("limit", at.get("per_page", 10))
+            start = (at["page"] - 1) * size if "page" in at else at["offset"]
             for _ in range(self.turns()):
                 await asyncio.sleep(0)
             while start in self.held:
@@ -65,7 +67,8 @@ class ListApi:
                 return says(reply.body, reply.status, **dict(reply.headers))
             page = self.ids[start : start + min(size, self.lengths.get(start, size))]
             total = {"total": len(self.ids)} if self.says_total(start) else {}
-            return says({"rows": [{"id": number} for number in page], **total})
+            shown = [{"id": number} for number in page if not self.hides(number)]
+            return says({"rows": shown, "pages": -(-len(self.ids) // size), **total})
         finally:
             self.in_flight -= 1
 
@@ -188,6 +191,42 @@ async def test_a_limit_that_is_lowered_at_once_sets_the_length_of_pages() -> Non
         assert await ids_of(walk(api, OFFSET)) == list(range(200))
     assert len(served.asked) == 50 + 1  # One looks behind the full last page.
     assert served.most_in_flight == 8
+
+
+@pytest.mark.parametrize("pages", [Offset(10, advance="limit", is_parallel=True), PAGE], ids=["limit", "page"])
+async def test_g3_rows_that_are_hidden_are_told_as_one_by_one(pages: Paginator) -> None:
+    """G3: a page is cut before rows are left out of it, and the total counts them."""
+    served = ListApi()
+    served.hides = lambda number: number % 7 == 0 or 50 <= number < 70
+    async with session_of(served) as (api, _):
+        found = await ids_of(walk(api, pages, total=Total("total", counts_hidden=True)))
+        assert found == [number for number in range(200) if not served.hides(number)]
+        assert api.usage.hidden == 200 - len(found)
+    assert served.most_in_flight == 8
+
+
+async def test_positions_in_a_body_and_a_number_of_pages() -> None:
+    served = ListApi()
+    pages = PageNumber("at.page", size=10, size_name="at.per_page", place="body", pages="pages", is_parallel=True)
+    async with session_of(served) as (api, _):
+        assert await ids_of(walk(api, pages, method="POST", json={"sort": "id"})) == list(range(200))
+    assert (len(served.asked), served.most_in_flight) == (20 + 1, 8)
+
+
+async def test_g5_a_pause_stops_all_of_them() -> None:
+    """G5: what asks for pages ahead waits with all others, and each page comes once."""
+    served = ListApi(lambda: 20)
+    served.instead = {90: Reply({}, 429, (("Retry-After", "1"),))}
+    async with session_of(served) as (api, client):
+        task = asyncio.ensure_future(ids_of(walk(api, OFFSET)))
+        await _until(lambda: client.scope.pause_seconds_left > 0.0)
+        await _until(lambda: served.in_flight == 0)
+        asked = len(served.asked)
+        await asyncio.sleep(0.3)
+        assert len(served.asked) == asked
+        assert api.is_waiting
+        assert await task == list(range(200))
+    assert len(served.asked) == 20 + 1 + 1
 
 
 async def test_an_answer_that_makes_no_sense_is_asked_for_again() -> None:
