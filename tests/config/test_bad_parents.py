@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.config.rig import CREW, GET, IDS, RECORDS, WINDOWS, Mistake, check
+from tests.config.rig import CREW, GET, IDS, RECORDS, VALUES, WINDOWS, Mistake, check
 
 MEALS = CREW.replace('flights"', 'crew"').replace("s.crew", "s.meals")
 
@@ -67,6 +67,74 @@ MISTAKES: dict[str, Mistake] = {
             'streams.crew.get: "{parent.url}?full=***" is no path, and not the link of a record. Write the link alone, '
             'or a path behind it: get = "{parent.url}" or "{parent.url}/comments"; parameters go into `query`.'
         ),
+    ),
+    "joined parents that may be absent": (
+        IDS,
+        IDS + CREW + 'join = { with = ",", at = "id" }\nabsent = "skip"',
+        (
+            "streams.crew: `absent` is about one parent, and `join` asks for several at once. Leave `absent` out, and "
+            'write missing = "skip" in `join`.'
+        ),
+    ),
+    "joined parents by two fields": (
+        IDS,
+        IDS + CREW.replace("{parent.id}", "{parent.id}/{parent.day}") + 'join = { with = ",", at = "id" }',
+        (
+            "streams.crew.join: one field of many parents is joined, and the request uses {parent.day} and {parent.id}"
+            ". Keep one of them, or leave `join` out."
+        ),
+    ),
+    "a word about links where there is none": (
+        IDS,
+        IDS + CREW + 'link_origin = "own"',
+        (
+            "streams.crew.link_origin: only a stream whose path is a link of its parent's record can have this key. "
+            'Remove it, or write, for example: get = "{parent.url}"; links to further pages have it in `pages`.'
+        ),
+    ),
+    "joined links": (
+        IDS,
+        IDS + CREW.replace("/flights/{parent.id}/crew.json", "{parent.url}") + 'join = { with = ",", at = "id" }',
+        "streams.crew.join: each link leads to one record. Leave `join` out.",
+    ),
+    "joined parents in add": (
+        IDS,
+        IDS + CREW + 'join = { with = ",", at = "id" }\nadd = { flight = "{parent.id}" }',
+        (
+            "streams.crew.add.flight: {parent.id} is not available here. Available: {parents.STREAM.FIELD}, "
+            "{snapshot_time}."
+        ),
+    ),
+    "a join without a parent": (
+        RECORDS,
+        'join = { with = ",", at = "id" }\n' + RECORDS,
+        "streams.flights.join: only a stream with a `parent` can have this key. Remove it, or name the parent.",
+    ),
+    "a join that tells no value": (
+        IDS,
+        IDS + CREW + 'join = { with = "," }',
+        'streams.crew.join: `at` is missing. Write, for example: at = "id"',
+    ),
+    "a batch of values that are not joined": (
+        IDS,
+        VALUES + 'list = ["AA"]\nbatch = 5',
+        (
+            "streams.flights.full.values.batch: only values with `join` are asked for several at once. Remove it, or "
+            'write, for example: join = { with = "|", at = "id" }'
+        ),
+    ),
+    "a value that holds what joins": (
+        IDS,
+        VALUES + 'list = ["AA", "B|6"]\njoin = { with = "|", at = "id" }',
+        (
+            "streams.flights.full.values.list[1]: the value 'B|6' holds '|', which stands between joined values. Write "
+            "another text in `join.with`."
+        ),
+    ),
+    "a joined value in add": (
+        "\n" + IDS,
+        '\nadd = { carrier = "{value}" }\n' + VALUES + 'list = ["AA"]\njoin = { with = "|", at = "id" }',
+        "streams.flights.add.carrier: {value} is not available here. Available: {snapshot_time}.",
     ),
     "a parent without full": (
         IDS,

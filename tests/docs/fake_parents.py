@@ -56,4 +56,45 @@ class Tracker(FakeApi):
         return [{"text": f"{issue['title']}-{n}"} for n in range(issue["number"])]
 
 
-PARENTS: dict[str, Callable[[], FakeApi]] = {"tracker": Tracker}
+class Museum(FakeApi):
+    """Its list has a signed link for each object: no byte of it may change. Two of these are gone meanwhile."""
+
+    def __init__(self) -> None:
+        self._listed = [{"object": n, "href": f"/v1/objects/{n}?sig=a%2Fb%2b{n}&exp=1"} for n in range(1, 131)]
+        self._objects = {n: {"id": n, "title": f"t{n}", "parts": [n, n]} for n in range(1, 131) if n not in (7, 100)}
+        super().__init__([*self._listed, *self._objects.values()])
+
+    def answer(self, asked: Asked) -> Reply:
+        if asked.path == "/v1/objects":
+            start = asked.number("cursor")
+            more = start + 50 < len(self._listed)
+            return Reply({"items": self._listed[start : start + 50], "next": start + 50 if more else None})
+        number = int(asked.path.removeprefix("/v1/objects/"))
+        assert asked.target == self._listed[number - 1]["href"]
+        found = self._objects.get(number)
+        return Reply({"error": "gone"}, 410) if found is None else Reply(found)
+
+
+class Stock(FakeApi):
+    """Reads fifty numbers at once, passes over what comes behind them, and leaves out what it does not have."""
+
+    def __init__(self) -> None:
+        self._products = [{"sku": n, "name": f"p{n}"} for n in range(1, 131)]
+        self._levels = [{"sku": n, "site": site} for n in range(1, 131) if n % 9 for site in ("north", "south")]
+        self._prices = [{"currency": code, "rate": n} for n, code in enumerate(("EUR", "GBP", "JPY", "USD", "CHF"))]
+        super().__init__([*self._products, *self._levels, *self._prices])
+
+    def answer(self, asked: Asked) -> Reply:
+        if asked.path == "/products":
+            start = asked.number("cursor")
+            more = start + 40 < len(self._products)
+            return Reply({"products": self._products[start : start + 40], "next": start + 40 if more else None})
+        if asked.path == "/levels":
+            wanted = [int(text) for text in asked.query["skus"].split("|")[:50]]
+            return Reply({"levels": [level for level in self._levels if level["sku"] in wanted]})
+        codes = asked.query["codes"].split(",")
+        assert len(codes) <= 3
+        return Reply({"rates": [rate for rate in self._prices if rate["currency"] in codes]})
+
+
+PARENTS: dict[str, Callable[[], FakeApi]] = {"tracker": Tracker, "museum": Museum, "stock": Stock}

@@ -6,6 +6,7 @@ import contextlib
 import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import msgspec
 import pytest
@@ -227,6 +228,26 @@ async def test_more_of_a_path_may_stand_behind_a_link() -> None:
         found = await hauled(RestSource("tracker", [ORGS, details]), "details", context)
     assert len(found.records) == 3
     assert tracker.asked[-1] == "/v1/orgs/2/more?full=1"
+
+
+@pytest.mark.parametrize(
+    ("link", "words"),
+    [
+        ("http://inner:8080/v1/orgs/{n}", {"link_origin": "own"}),
+        ("/orgs/{n}", {"link_base": "api"}),
+        ("orgs/{n}", {"link_base": "api"}),
+        ("https://inner/orgs/{n}", {"link_origin": "own", "link_base": "api"}),
+    ],
+)
+async def test_a_link_with_an_inner_address_is_asked_for_at_our_own(link: str, words: dict[str, Any]) -> None:
+    """Where the source declares it. It shapes the records, and so the fingerprint."""
+    source = RestSource("tracker", [ORGS, replace(DETAILS, **words)])
+    async with serving(Tracker(link)) as tracker, situation(Api(tracker.url)) as context:
+        found = await hauled(source, "details", context)
+    assert [msgspec.json.decode(record)["detail"] for record in found.records] == [0, 1, 2]
+    assert tracker.asked[-1] == "/v1/orgs/2"
+    plain = RestSource("tracker", [ORGS, DETAILS]).fingerprint("full", ("details",))
+    assert source.fingerprint("full", ("details",)) != plain
 
 
 @pytest.mark.parametrize(

@@ -137,6 +137,16 @@ class Usage:
     feed_mark: str | None = None
     """Where a feed goes on, by the newest page that can tell; "" where that page does not say it."""
     feed_end: FeedEnd | None = None
+    absent_lists: int = 0
+    """Lists that a rule ended before their first page."""
+    present: int = 0
+    """Lists or values that were asked for and are there, of those that may be absent."""
+    absent: int = 0
+    """The others, as the source declares that they may be."""
+
+    def note_asked(self, present: int, absent: int) -> None:
+        self.present += present
+        self.absent += absent
 
 
 async def _nobody_knows() -> bool:

@@ -12,8 +12,9 @@ import msgspec
 from haulier.api.answers.judgement import EXPECTED_PAGE, ExpectedAnswer, Rule
 from haulier.api.errors import Action, BodyError
 from haulier.api.http.transport import Response
-from haulier.api.http.urls import Link, LinkError, Pairs, Query, join, pairs_of, resolve
+from haulier.api.http.urls import Link, LinkError, Pairs, Query, join, pairs_of
 from haulier.api.paging.graphql import GraphQL
+from haulier.api.paging.link_address import address_of
 from haulier.api.paging.list_reader import Listing
 from haulier.api.paging.loop_guard import MAX_PAGES
 from haulier.api.paging.page_iterator import PageIterator
@@ -232,7 +233,8 @@ class ItemApi:
 def _followed(link: Link, home: str) -> str:
     """Relative links are so to the API's url, not to the answer that gave them, which may be of another process."""
     try:
-        return resolve(link, base=f"{home.rstrip('/')}/", home=home)
+        base = f"{home.rstrip('/')}/"
+        return address_of(link, base=base, home=home, link_origin=link.link_origin, link_base=link.link_base)
     except LinkError as error:
         raise ItemError(
             f"The link of a record is not followed: {error}. Nothing was sent there, since the credentials go with "

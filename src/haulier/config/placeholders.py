@@ -10,6 +10,7 @@ from haulier.api.records.record_finder import is_plain
 from haulier.config.place import Place
 from haulier.sources.division import divide
 from haulier.sources.recipe import FeedRecipe, IdsRecipe, ListLookup, Lookup, Pairs, StreamRecipe, ValuesRecipe
+from haulier.sources.record_links import is_link
 from haulier.sources.templates import ANY_PARENT, ANY_PARENTS, KEY, PARENT, PlaceholderError, strings_of
 from haulier.sources.templates import check_placeholders as check_text
 
@@ -31,6 +32,7 @@ def check_placeholders(recipe: StreamRecipe, value: Any, place: Place) -> None:
         of_records = (ANY_PARENT, ANY_PARENTS, SNAPSHOT)
         _check(added, of_records)
         found = _check(_stream_strings(recipe, place), of_records)
+        _check_joined_parents(recipe, found, place)
         if not any(placeholder.startswith(PARENT) for placeholder in found):
             raise place.error(
                 "the request uses no field of the parent, so every parent would fetch the same records.",
@@ -41,7 +43,8 @@ def check_placeholders(recipe: StreamRecipe, value: Any, place: Place) -> None:
         if division is not None:
             placeholders = divide(recipe.name, division, where="").placeholders
             kind = next(iter(value[mode]))
-            _check(added, (*placeholders, SNAPSHOT))
+            is_joined = isinstance(division, ValuesRecipe) and division.join is not None
+            _check(added, (SNAPSHOT,) if is_joined else (*placeholders, SNAPSHOT))
             needed = ("start",) if getattr(division, "only_start", False) else placeholders
             found = _check_division(recipe, division.query, placeholders, place, place.at(mode).at(kind))
             _check_needed(needed, found, place.at(mode).at(kind))
@@ -55,6 +58,20 @@ def _check_key(recipe: StreamRecipe, place: Place) -> None:
                 'Write shape = "values", where they stand in an object by their keys, or `*` in `records` for each '
                 "member of an object with lists.",
             )
+
+
+def _check_joined_parents(recipe: StreamRecipe, found: set[str], place: Place) -> None:
+    if recipe.parent is None or recipe.parent.join is None:
+        return
+    fields = sorted(f"{{{name}}}" for name in found if name.startswith(PARENT))
+    if len(fields) > 1:
+        raise place.at("join").error(
+            f"one field of many parents is joined, and the request uses {' and '.join(fields)}.",
+            "Keep one of them, or leave `join` out.",
+        )
+    if is_link(recipe.path):
+        raise place.at("join").error("each link leads to one record.", "Leave `join` out.")
+    _check(_pair_strings(recipe.add, place.at("add")), (ANY_PARENTS, SNAPSHOT))
 
 
 def _check_division(

@@ -14,8 +14,9 @@ from haulier.config.divisions import IDS_TABLE, NEW_IDS_TABLE, NEW_WINDOWS_TABLE
 from haulier.config.feed_table import FEED_TABLE, IF_CHANGED_TABLE, check_feed
 from haulier.config.fields import Field, TableReader, TableShape
 from haulier.config.graphql_fields import GRAPHQL_FIELDS, read_graphql
+from haulier.config.joins import JOIN
 from haulier.config.lookups import COUNT_TABLE, DIVIDE_TABLE, QUERY, TOTAL_TABLE, PathText
-from haulier.config.pages_table import PagesKind
+from haulier.config.pages_table import LINK_BASE, LINK_ORIGIN, PagesKind
 from haulier.config.place import Place
 from haulier.config.placeholders import check_placeholders
 from haulier.config.request_kinds import EmptyAnswers, FieldTexts, HeaderPairs, JsonBody, JsonPath, JsonPaths
@@ -25,6 +26,7 @@ from haulier.config.value_kinds import Choice, NamedValue, TableOf, Text, WholeN
 from haulier.config.values_table import ONCE_TABLE, VALUES_TABLE
 from haulier.items.workitem import MAX_NAME_LENGTH
 from haulier.sources.recipe import Enumeration, ParentRecipe, StreamRecipe
+from haulier.sources.record_links import is_link
 
 IDS = Field("ids", IDS_TABLE, IDS_TABLE.shape.doc, "[streams.NAME.full.ids]")
 WINDOWS = Field("windows", WINDOWS_TABLE, WINDOWS_TABLE.shape.doc, "[streams.NAME.full.windows]")
@@ -142,7 +144,8 @@ PRIORITY = Field(
 _REQUEST_FIELDS = (GET, POST, QUERY, JSON, HEADERS, RECORDS, SHAPE, EMPTY, PAGES)
 _RECORD_FIELDS = (EXPECT, RECORD_KEY, ADD, RULES, PRIORITY)
 _MODE_FIELDS = (FULL_FIELD, INCREMENTAL_FIELD)
-_PARENT_FIELDS = (PARENT, BATCH, ABSENT)
+_PARENT_FIELDS = (PARENT, BATCH, ABSENT, JOIN)
+_LINK_FIELDS = (LINK_ORIGIN, LINK_BASE)
 
 STREAM = TableShape(
     "One kind of record.",
@@ -153,6 +156,7 @@ STREAM = TableShape(
     DIVIDE,
     *_RECORD_FIELDS,
     *_PARENT_FIELDS,
+    *_LINK_FIELDS,
     *_MODE_FIELDS,
     one_of=("get", "post", "search"),
     alone="search",
@@ -177,7 +181,7 @@ def read_stream(name: str, value: Any, place: Place) -> StreamRecipe:
         method="GET" if is_get else "POST",
         total=_read_total(table),
         parent=_read_parent(table),
-        **table.arguments(*_REQUEST_FIELDS, *_RECORD_FIELDS, *_MODE_FIELDS),
+        **table.arguments(*_REQUEST_FIELDS, *_RECORD_FIELDS, *_LINK_FIELDS, *_MODE_FIELDS),
     )
     check_feed(recipe, value.get("pages", ""), place)
     graphql = read_graphql(table, is_get=is_get, has_json=JSON in table)
@@ -185,6 +189,12 @@ def read_stream(name: str, value: Any, place: Place) -> StreamRecipe:
         recipe = replace(recipe, json=graphql)
         with errors_at(place.at("pages")):
             graphql.check_pages(recipe.pages)
+    for field in _LINK_FIELDS:
+        if field in table and not is_link(recipe.path):
+            raise place.at(field.name).error(
+                "only a stream whose path is a link of its parent's record can have this key.",
+                'Remove it, or write, for example: get = "{parent.url}"; links to further pages have it in `pages`.',
+            )
     check_placeholders(recipe, value, place)
     with errors_at(place.at("pages")):
         # What a kind needs of the request that it begins with, such as a limit.
@@ -213,8 +223,13 @@ def _check_division(table: TableReader, name: str) -> None:
         for field in _MODE_FIELDS:
             if field in table:
                 raise place.error(f"`parent` and `{field.name}` cannot be used together.", "Keep one of them.")
+        if JOIN in table and ABSENT in table:
+            raise place.error(
+                "`absent` is about one parent, and `join` asks for several at once.",
+                'Leave `absent` out, and write missing = "skip" in `join`.',
+            )
         return
-    for own in (BATCH, ABSENT):
+    for own in (BATCH, ABSENT, JOIN):
         if own in table:
             raise place.at(own.name).error(
                 "only a stream with a `parent` can have this key.", "Remove it, or name the parent."

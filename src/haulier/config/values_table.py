@@ -8,6 +8,7 @@ from typing import Any
 from haulier.api.paging.pages_ahead import check_parallel
 from haulier.config.environment import fill_variables
 from haulier.config.fields import Field, TableReader, TableShape
+from haulier.config.joins import JOIN, JOINED_BATCH
 from haulier.config.lookups import EMPTY, GET
 from haulier.config.lookups import QUERY as LOOKUP_QUERY
 from haulier.config.pages_table import PagesKind
@@ -77,17 +78,28 @@ FROM = Field(
 )
 QUERY = Field("query", QueryPairs(), "Query parameters that tell the API the item.", 'query = { carrier = "{value}" }')
 
-VALUES = TableShape("Items that are the values of a list.", LIST, FROM, QUERY, one_of=("list", "from"))
+VALUES = TableShape(
+    "Items that are the values of a list.", LIST, FROM, QUERY, JOIN, JOINED_BATCH, one_of=("list", "from")
+)
 ONCE = TableShape("One item with everything.", QUERY)
 
 
 def read_values(table: TableReader) -> ValuesRecipe:
-    query = table.arguments(QUERY)
+    if JOINED_BATCH in table and JOIN not in table:
+        raise table.place.at("batch").error(
+            "only values with `join` are asked for several at once.",
+            f"Remove it, or write, for example: {JOIN.example}",
+        )
+    others = table.arguments(QUERY, JOIN, JOINED_BATCH)
     if FROM in table:
         asked = table.need(FROM)
-        return ValuesRecipe(asked.lookup, may_be_empty=asked.may_be_empty, **query)
+        return ValuesRecipe(asked.lookup, may_be_empty=asked.may_be_empty, **others)
     written = table.need(LIST)
-    return ValuesRecipe(written.values, are_numbers=written.are_numbers, **query)
+    if JOIN in table:
+        for index, value in enumerate(written.values):
+            if problem := table.need(JOIN).problem_of(value):
+                raise table.place.at("list").at(index).error(problem, "Write another text in `join.with`.")
+    return ValuesRecipe(written.values, are_numbers=written.are_numbers, **others)
 
 
 VALUES_TABLE = TableBy(VALUES, ValuesRecipe, read_values)

@@ -33,6 +33,8 @@ class WorkItem:
     kind: ClassVar[str]
     is_key_hashed: ClassVar[bool] = False
     """Its key shows no parameter: they may be links that hold a secret."""
+    is_asked_whole: ClassVar[bool] = False
+    """One request is about all of it, so that nothing is learnt of it by a part."""
 
     def __init_subclass__(cls, *, stream: str | None = None, kind: str | None = None, **others: Any) -> None:
         super().__init_subclass__(**others)

@@ -40,6 +40,14 @@ class Ancestry:
         level = next(lower for lower in below if column in self._used(lower))
         return self.line[level].name, self.placeholder(level, column)
 
+    def own_columns(self, level: int) -> tuple[Column, ...]:
+        """What the stream of ``level`` itself is asked with, of its parent."""
+        return tuple(sorted({column for column in self._used(level) if column[0] == level - 1}))
+
+    def other_columns(self, level: int) -> tuple[Column, ...]:
+        """The same of streams further up."""
+        return tuple(sorted({column for column in self._used(level) if column[0] < level - 1}))
+
     def _used(self, level: int) -> Iterator[Column]:
         names = {recipe.name: place for place, recipe in enumerate(self.line[:level])}
         for stream, field in ancestor_fields(self.line[level]):

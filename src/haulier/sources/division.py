@@ -7,6 +7,8 @@ from haulier.items.workitem import WorkItem
 from haulier.sources.context import Context
 from haulier.sources.feeds import FeedDivision
 from haulier.sources.ids import IdsDivision
+from haulier.sources.joined import Asked, Join
+from haulier.sources.joined_values import JoinedValuesDivision
 from haulier.sources.new_ids import NewIdsDivision
 from haulier.sources.new_windows import NewWindowsDivision
 from haulier.sources.recipe import (
@@ -48,12 +50,14 @@ class Division(Protocol):
 
 def divide(stream: str, recipe: Enumeration, *, where: str, kind: str = "") -> Division:
     """``where`` is the place of the recipe's table, for messages. The kind of the items is the stream's name with
-    ``_ids``, ``_windows``, ``_values`` or ``_once``, unless given."""
+    ``_ids``, ``_windows``, ``_values``, ``_joined`` or ``_once``, unless given."""
     match recipe:
         case IdsRecipe():
             return IdsDivision(stream, kind or f"{stream}_ids", f"{where}.ids", recipe)
         case WindowsRecipe():
             return WindowsDivision(stream, kind or f"{stream}_windows", f"{where}.windows", recipe)
+        case ValuesRecipe(join=Join() as join):
+            return JoinedValuesDivision(stream, kind or f"{stream}_joined", f"{where}.values", recipe, join)
         case ValuesRecipe():
             return ValuesDivision(stream, kind or f"{stream}_values", f"{where}.values", recipe)
         case OnceRecipe():
@@ -73,3 +77,8 @@ def divide_new(stream: str, recipe: NewEnumeration, *, where: str, kind: str = "
     if isinstance(recipe, IdsRecipe):
         return NewIdsDivision(stream, kind or f"{stream}_new_ids", f"{where}.ids", recipe)
     return NewWindowsDivision(stream, kind or f"{stream}_new_windows", f"{where}.windows", recipe)
+
+
+def asked_by(division: Division, item: WorkItem) -> Asked | None:
+    """What the item's one request asks for, where that is several values."""
+    return division.asked(item) if isinstance(division, JoinedValuesDivision) else None

@@ -40,6 +40,11 @@ def _shape(stream: StreamRecipe, mode: str, known: Mapping[str, StreamRecipe]) -
         shape["shape"] = stream.shape
     if stream.empty != EMPTY_LIST_ONLY:
         shape["empty"] = ["Empty", canonical(stream.empty)[1]]  # The name that its class had in older fingerprints.
+    if stream.link_origin or stream.link_base:
+        shape["links"] = [stream.link_origin, stream.link_base]
+    join = getattr(stream.parent or stream.enumeration(mode), "join", None)
+    if join is not None:
+        shape["join"] = canonical(join)
     if stream.parent is not None:
         return [shape, "ParentRecipe", _shape(known[stream.parent.stream], mode, known)]
     division = stream.enumeration(mode)

@@ -11,6 +11,7 @@ from typing import Any
 
 from haulier.api.answers.judgement import Rule
 from haulier.api.paging.feed_pages import Feed
+from haulier.api.paging.link_address import LinkBase, LinkOrigin
 from haulier.api.paging.paginator import Paginator
 from haulier.api.paging.totals import Total
 from haulier.api.records.empty_forms import EMPTY_LIST_ONLY, EmptyForms
@@ -19,6 +20,7 @@ from haulier.api.records.record_finder import LIST
 from haulier.api.search.search import Search
 from haulier.errors import UsageError
 from haulier.items.bounds import Bounds
+from haulier.sources.joined import Join
 
 Pairs = tuple[tuple[str, str], ...]
 """Query parameters or headers, in order; names may repeat."""
@@ -102,6 +104,10 @@ class ListLookup:
     query: Pairs = field(default=(), repr=False)
 
 
+JOINED_VALUES = 50
+"""As many as MediaWiki and many others take at once."""
+
+
 @dataclass(frozen=True)
 class ValuesRecipe:
     """One item for each value, such as a region; `{value}` in ``query`` tells it to the API."""
@@ -111,6 +117,9 @@ class ValuesRecipe:
     are_numbers: bool = False
     """Sent as numbers in a JSON body."""
     may_be_empty: bool = False
+    join: Join | None = None
+    """Makes one item, and one request, of ``batch`` values."""
+    batch: int = JOINED_VALUES
 
 
 @dataclass(frozen=True)
@@ -150,6 +159,8 @@ class ParentRecipe:
     batch: int = BATCH_PARENTS
     skips_absent: bool = False
     """A 404 or 410 of one parent means that it has nothing; else it is a failure."""
+    join: Join | None = None
+    """Makes one request of all parents of an item."""
 
 
 @dataclass(frozen=True)
@@ -177,6 +188,10 @@ class StreamRecipe:
     """Fields in front of each record's own bytes, with placeholders filled in."""
     parent: ParentRecipe | None = None
     """Takes the place of ``full``."""
+    link_origin: LinkOrigin = ""
+    """``own``: links of the parent's records are asked for at the API's own origin."""
+    link_base: LinkBase = ""
+    """``api``: their paths go behind the API's url."""
     rules: tuple[Rule, ...] = ()
     """Apply ahead of the source's own rules."""
     search: Search | None = None

@@ -20,7 +20,7 @@ def is_link(path: str) -> bool:
     return _LINK.fullmatch(path) is not None
 
 
-def fill_link(path: str, values: PlaceholderValues) -> Link:
+def fill_link(path: str, values: PlaceholderValues, link_origin: str, link_base: str) -> Link:
     """Raises `ItemError` for a link to nowhere, and for one with a query, if more of a path is put behind it."""
     match = _LINK.fullmatch(path)
     assert match is not None
@@ -29,10 +29,10 @@ def fill_link(path: str, values: PlaceholderValues) -> Link:
     if not link or link.startswith(("?", "#")):
         raise ItemError(f"The link at {{{name}}} is empty: it would lead to the API's own url.")
     if not behind:
-        return Link(link)
+        return Link(link, link_origin, link_base)
     if "?" in link or "#" in link:
         raise ItemError(f"The link at {{{name}}} has a query, so nothing can be put behind its path.")
-    return Link(link.rstrip("/") + fill_path(behind, values))
+    return Link(link.rstrip("/") + fill_path(behind, values), link_origin, link_base)
 
 
 @dataclass(frozen=True, slots=True)

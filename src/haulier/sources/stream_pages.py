@@ -12,7 +12,9 @@ from haulier.api.paging.graphql import GraphQL
 from haulier.api.paging.paginator import Paginator, text_of_raw
 from haulier.api.records.page import Page
 from haulier.api.records.paths import first_byte
+from haulier.api.requester import Usage
 from haulier.sources.context import Context
+from haulier.sources.joined import Asked
 from haulier.sources.recipe import Pairs, StreamRecipe
 from haulier.sources.record_links import PagesOfLink, fill_link, is_link
 from haulier.sources.search.pages import search_pages
@@ -45,7 +47,9 @@ def build_request(
 ) -> StreamRequest:
     """Make the first page's request; the division's ``query`` comes after the stream's."""
     return StreamRequest(
-        path=fill_link(recipe.path, values) if is_link(recipe.path) else fill_path(recipe.path, values),
+        path=fill_link(recipe.path, values, recipe.link_origin, recipe.link_base)
+        if is_link(recipe.path)
+        else fill_path(recipe.path, values),
         query=tuple((name, fill_query(value, values)) for name, value in (*recipe.query, *query)),
         json=_fill_tree(recipe.json, values, exact),
         headers=tuple((name, fill(value, values)) for name, value in recipe.headers),
@@ -65,8 +69,10 @@ def fetch_pages(
     *,
     exact: Mapping[str, Raw] = MappingProxyType({}),
     skips_absent: bool = False,
+    joined: Asked | None = None,
 ) -> AsyncIterator[Page]:
-    """With ``skips_absent``, a list that is not there has no pages.
+    """With ``skips_absent``, a list that is not there has no pages. Records of a request for ``joined`` values are
+    compared with these.
 
     ``exact`` has values as they are written in JSON, so that bodies and fields added to records keep the digits that
     came.
@@ -76,6 +82,7 @@ def fetch_pages(
         found = search_pages(recipe, recipe.search, values, context)
         return _with_fields(found, build_fields(recipe.add, values, exact)) if recipe.add else found
     asked = build_request(recipe, query, values, exact)
+    skips_absent = skips_absent or (joined is not None and joined.skips_absent)
     pages = context.api.pages(
         asked.path,
         asked.query,
@@ -88,6 +95,10 @@ def fetch_pages(
         json=asked.json,
         headers=asked.headers,
     )
+    if joined is not None:
+        pages = joined.compared(pages, context.api.usage.note_asked, context.api.most_pages)
+    elif skips_absent:
+        pages = noting_absent(pages, context.api.usage)
     if any(KEY in text for _, text in recipe.add):
         return _with_keys(pages, recipe.add, values, exact)
     return _with_fields(pages, build_fields(recipe.add, values, exact)) if recipe.add else pages
@@ -104,6 +115,16 @@ def build_fields(add: Pairs, values: PlaceholderValues, exact: Mapping[str, Raw]
         alone = lone_placeholder(text)
         fields[name] = exact[alone] if alone is not None and alone in exact else fill_value(text, values)
     return fields
+
+
+async def noting_absent(pages: AsyncIterator[Page], usage: Usage) -> AsyncIterator[Page]:
+    """Counts a list as there, or as absent."""
+    before = usage.absent_lists
+    async for page in pages:
+        yield page
+        del page  # As in `haulier.sources.rest`.
+    is_absent = usage.absent_lists > before
+    usage.note_asked(0 if is_absent else 1, 1 if is_absent else 0)
 
 
 async def _with_fields(pages: AsyncIterator[Page], fields: Mapping[str, Any]) -> AsyncIterator[Page]:

@@ -15,6 +15,7 @@ from urllib.parse import quote
 from haulier.api.http.urls import Encoded
 from haulier.api.paging.graphql import GraphQL
 from haulier.errors import ItemError, UsageError
+from haulier.sources.joined import JoinedText
 
 PlaceholderValue = str | int | float | bool
 PlaceholderValues = Mapping[str, PlaceholderValue]
@@ -31,6 +32,7 @@ ANY_PARENTS = "parents.STREAM.FIELD"
 
 # Servers and clients remove these from a path before they read it.
 _NO_SEGMENTS = ("", ".", "..")
+_BARE = re.compile(r"[A-Za-z0-9_.~!$'()*,;:@|-]+")
 _BRACES = re.compile(r"\{([A-Za-z_][A-Za-z0-9_.-]*)\}")
 
 
@@ -63,7 +65,7 @@ def check_placeholders(text: str, allowed: Collection[str]) -> list[str]:
     """Raises `PlaceholderError` also for one that is not ``allowed``."""
     found = find_placeholders(text)
     for name in found:
-        if name not in allowed and not (ANY_PARENT in allowed and name.startswith((PARENT, PARENTS))):
+        if name not in allowed and not any(name.startswith(start) for start in _starts(allowed)):
             there = ", ".join(f"{{{each}}}" for each in allowed)
             raise PlaceholderError(
                 f"{{{name}}} is not available here.", f"Available: {there}." if there else "Write the value itself."
@@ -89,7 +91,8 @@ def fill_path(path: str, values: PlaceholderValues) -> str:
 def fill_value(text: str, values: PlaceholderValues) -> PlaceholderValue:
     """A placeholder that is the whole text keeps its type."""
     name = lone_placeholder(text)
-    return values[name] if name is not None and name in values else fill(text, values)
+    value = values[name] if name is not None and name in values else fill(text, values)
+    return str(value) if isinstance(value, JoinedText) else value
 
 
 def fill_tree(tree: object, values: PlaceholderValues) -> Any:
@@ -141,7 +144,15 @@ def _segment(value: PlaceholderValue) -> str:
 
 
 def _code(value: PlaceholderValue) -> str:
+    if isinstance(value, JoinedText):
+        # Between values an API reads this text as it is, even where it takes an encoded one for part of a value.
+        between = value.separator if _BARE.fullmatch(value.separator) else _code(value.separator)
+        return between.join(_code(each) for each in value.values)
     return quote(as_text(value), safe="", errors="surrogatepass")
+
+
+def _starts(allowed: Collection[str]) -> list[str]:
+    return [start for start, any_field in ((PARENT, ANY_PARENT), (PARENTS, ANY_PARENTS)) if any_field in allowed]
 
 
 def _checked_ancestor(name: str) -> str:

@@ -3,14 +3,12 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
-import msgspec
-from msgspec import Raw
-
-from haulier.api.records.paths import describe, explain_missing, first_byte, raw_at
+from haulier.api.records.paths import describe, explain_missing, raw_at
 from haulier.errors import UsageError
 from haulier.items.workitem import WorkItem
 from haulier.sources.context import Context
 from haulier.sources.recipe import ListLookup, OnceRecipe, Pairs, ValuesRecipe
+from haulier.sources.scalars import scalar_text
 from haulier.sources.templates import PlaceholderValues
 
 
@@ -32,28 +30,8 @@ class ValuesDivision:
 
     async def items(self, context: Context) -> AsyncIterator[WorkItem]:
         """Yield one item for each value, in order. Raises `UsageError` for what is not a list of values."""
-        values = self._recipe.values
-        if not isinstance(values, ListLookup):
-            for value in values:
-                yield self._make(value)
-            return
-        is_empty = True
-        listed = context.api.pages(
-            values.path,
-            values.query,
-            pages=values.pages,
-            records=values.records,
-            empty=("null", "no body") if self._recipe.may_be_empty else (),
-        )
-        async for page in listed:
-            for record in page.records:
-                is_empty = False
-                yield self._make(self._value(bytes(record), values))
-        if is_empty and not self._recipe.may_be_empty:
-            raise UsageError(
-                f"{self._where}.from: GET {values.path} was answered with an empty list. Correct the query, or write "
-                '`empty = "no items"` there if the API may hold nothing.'
-            )
+        async for value in values_of(self._recipe, self._where, context):
+            yield self._make(value)
 
     def fill(self, item: WorkItem) -> PlaceholderValues:
         assert isinstance(item, self._make)
@@ -61,18 +39,6 @@ class ValuesDivision:
 
     def halves(self, item: WorkItem) -> tuple[WorkItem, ...]:
         return ()
-
-    def _value(self, record: bytes, lookup: ListLookup) -> str:
-        found = raw_at(record, lookup.at)
-        text = None if found is None else scalar_text(found)
-        if text is None:
-            reason = (
-                explain_missing(record, lookup.at)
-                if found is None
-                else f"{describe(found)} is neither text nor a number"
-            )
-            raise UsageError(f"{self._where}.from: GET {lookup.path}: {reason}. Correct `at`.")
-        return text
 
 
 class OnceDivision:
@@ -98,9 +64,38 @@ class OnceDivision:
         return ()
 
 
-def scalar_text(value: Raw) -> str | None:
-    """Keep the digits that came; None for what is neither text nor number."""
-    kind = first_byte(value)
-    if kind == b'"':
-        return msgspec.json.decode(value, type=str)
-    return bytes(value).decode() if kind in b"-0123456789" else None
+async def values_of(recipe: ValuesRecipe, where: str, context: Context) -> AsyncIterator[str]:
+    """Raises `UsageError` for what is not a list of values. ``where`` is the place of the recipe's table."""
+    values = recipe.values
+    if not isinstance(values, ListLookup):
+        for value in values:
+            yield value
+        return
+    is_empty = True
+    listed = context.api.pages(
+        values.path,
+        values.query,
+        pages=values.pages,
+        records=values.records,
+        empty=("null", "no body") if recipe.may_be_empty else (),
+    )
+    async for page in listed:
+        for record in page.records:
+            is_empty = False
+            yield _value(bytes(record), values, where)
+    if is_empty and not recipe.may_be_empty:
+        raise UsageError(
+            f"{where}.from: GET {values.path} was answered with an empty list. Correct the query, or write "
+            '`empty = "no items"` there if the API may hold nothing.'
+        )
+
+
+def _value(record: bytes, lookup: ListLookup, where: str) -> str:
+    found = raw_at(record, lookup.at)
+    text = None if found is None else scalar_text(found)
+    if text is None:
+        reason = (
+            explain_missing(record, lookup.at) if found is None else f"{describe(found)} is neither text nor a number"
+        )
+        raise UsageError(f"{where}.from: GET {lookup.path}: {reason}. Correct `at`.")
+    return text

@@ -54,9 +54,16 @@ class Encoded(str):
 
 class Link(str):
     """An address that an answer gave, in place of a path: whole, or relative to the API's url. Its query is sent byte
-    for byte: it may be signed."""
+    for byte: it may be signed. ``link_origin`` and ``link_base`` as in `haulier.api.paging.link_address`."""
 
-    __slots__ = ()
+    __slots__ = ("link_base", "link_origin")
+    link_origin: str
+    link_base: str
+
+    def __new__(cls, text: str, link_origin: str = "", link_base: str = "") -> Link:
+        self = super().__new__(cls, text)
+        self.link_origin, self.link_base = link_origin, link_base
+        return self
 
 
 class LinkError(ValueError):

@@ -241,8 +241,9 @@ def _of_parts(item: SampledItem, found: Uncertain, each: int) -> Uncertain:
 
 
 def _parents(item: SampledItem) -> Uncertain:
-    """Records of a list of parents may be parents twice, or be on further pages."""
-    return at_least(item.parents, max(item.parents, list_records(item.page).likely))
+    """Records of a list of parents may be parents twice, be on further pages, or be asked for several at once."""
+    each = item.parents / item.page.records if item.page.records else 1.0
+    return at_least(item.parents, max(item.parents, list_records(item.page).likely * each))
 
 
 def _scaled(count: int, each: Sequence[Uncertain]) -> Uncertain:
