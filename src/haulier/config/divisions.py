@@ -27,6 +27,7 @@ from haulier.items.formats import DAY
 from haulier.items.windows import TimeWindow
 from haulier.items.zones import day_start, zone_of
 from haulier.sources.recipe import ALL_AT_ONCE, IdsRecipe, Lookup, WindowsRecipe
+from haulier.sources.written_ids import WrittenIds
 
 _EDGES = Choice(("inclusive", "exclusive"))
 START_EDGE = Field("start", _EDGES, "Whether the API includes what equals the start.", 'start = "inclusive"')
@@ -70,7 +71,16 @@ IDS_BOUNDS = Field(
 ONLY_START = Field(
     "only_start", Flag(), "Whether the API is told the start alone, which names the whole item.", "only_start = true"
 )
-_IDS = (QUERY, IDS_BOUNDS, FIRST, LAST, IDS_STEP, ONLY_START)
+ID_PREFIX = Field(
+    "prefix", Text(), "Letters in front of each ID, which are part of {start} and {end}.", 'prefix = "tt"'
+)
+ID_DIGITS = Field(
+    "digits",
+    WholeNumber(),
+    "The number of digits that each ID is written with, zeros in front; without it they are numbers.",
+    "digits = 7",
+)
+_IDS = (QUERY, IDS_BOUNDS, FIRST, LAST, IDS_STEP, ONLY_START, ID_PREFIX, ID_DIGITS)
 IDS = TableShape("Items that are ranges of IDs.", *_IDS)
 IDS_LOOKBACK = Field(
     "lookback",
@@ -142,7 +152,13 @@ def read_ids(table: TableReader) -> IdsRecipe:
         raise table.place.at("last").error(
             f"the last ID, {last}, is below the first, {first}.", "Write a higher number."
         )
+    if ID_PREFIX in table and ID_DIGITS not in table and not table.get(ONLY_START, False):
+        raise table.place.at("prefix").error(
+            "IDs that are text of different lengths do not have the order of their numbers: 'A-10' comes before 'A-9'.",
+            "Write how many digits each has: digits = 7; or only_start = true, if each item is one ID.",
+        )
     return IdsRecipe(
+        written=WrittenIds(**table.arguments(ID_PREFIX, ID_DIGITS)),
         bounds=table.get(IDS_BOUNDS, Bounds(granule=1)),
         first=_lookup(first),
         last=_lookup(last),

@@ -15,6 +15,7 @@ from haulier.config.pages_table import PagesKind
 from haulier.config.place import Place, name_kind, show
 from haulier.config.request_kinds import JsonPath, QueryPairs
 from haulier.config.value_kinds import TableBy, TableOf, errors_at, unexpected
+from haulier.sources.prefixes import Prefixes
 from haulier.sources.recipe import ListLookup, OnceRecipe, ValuesRecipe
 
 
@@ -78,8 +79,30 @@ FROM = Field(
 )
 QUERY = Field("query", QueryPairs(), "Query parameters that tell the API the item.", 'query = { carrier = "{value}" }')
 
+OF = Field(
+    "of", Text(), "The characters that keys are made of, and ranges of them.", 'of = "0-9a-f"', True, to="alphabet"
+)
+LENGTH = Field("length", WholeNumber(), "The number of characters of each prefix.", "length = 2")
+LONGEST = Field(
+    "longest",
+    WholeNumber(),
+    "An item that is too large is divided by one character more, up to so many; each key has at least as many. Without "
+    "it none is divided.",
+    "longest = 8",
+)
+PREFIXES_TABLE = TableOf(
+    TableShape("All prefixes of keys of an alphabet, each an item.", OF, LENGTH, LONGEST), Prefixes
+)
+PREFIXES = Field("prefixes", PREFIXES_TABLE, PREFIXES_TABLE.shape.doc, 'prefixes = { of = "0-9a-f", length = 2 }')
 VALUES = TableShape(
-    "Items that are the values of a list.", LIST, FROM, QUERY, JOIN, JOINED_BATCH, one_of=("list", "from")
+    "Items that are the values of a list.",
+    LIST,
+    FROM,
+    PREFIXES,
+    QUERY,
+    JOIN,
+    JOINED_BATCH,
+    one_of=("list", "from", "prefixes"),
 )
 ONCE = TableShape("One item with everything.", QUERY)
 
@@ -91,6 +114,12 @@ def read_values(table: TableReader) -> ValuesRecipe:
             f"Remove it, or write, for example: {JOIN.example}",
         )
     others = table.arguments(QUERY, JOIN, JOINED_BATCH)
+    if PREFIXES in table:
+        if JOIN in table:
+            raise table.place.at("join").error(
+                "what begins with a prefix is not told by the prefix in a record.", "Leave `join` out."
+            )
+        return ValuesRecipe(table.need(PREFIXES), **others)
     if FROM in table:
         asked = table.need(FROM)
         return ValuesRecipe(asked.lookup, may_be_empty=asked.may_be_empty, **others)

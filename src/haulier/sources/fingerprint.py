@@ -51,7 +51,9 @@ def _shape(stream: StreamRecipe, mode: str, known: Mapping[str, StreamRecipe]) -
     if division is None:
         return [shape]
     names = [name for name in _DIVISION if hasattr(division, name)]
-    return [shape, type(division).__name__, {name: canonical(getattr(division, name)) for name in names}]
+    written = getattr(division, "written", None)
+    told = {"written": canonical(written)} if written is not None and not written.are_numbers else {}
+    return [shape, type(division).__name__, {name: canonical(getattr(division, name)) for name in names} | told]
 
 
 def canonical(value: Any) -> Any:

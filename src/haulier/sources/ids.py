@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from haulier.api.records.paths import describe
 from haulier.errors import UsageError
 from haulier.items.ranges import IdRange, id_ranges
 from haulier.items.workitem import WorkItem
@@ -44,7 +45,10 @@ class IdsDivision:
     def fill(self, item: WorkItem) -> PlaceholderValues:
         assert isinstance(item, self._make)
         start, end = self._recipe.bounds.of(item.ids)
-        return {"start": int(start), "end": int(end)}
+        written = self._recipe.written
+        if self._recipe.only_start:
+            return {"start": written.of(int(start)), "end": int(end)}
+        return {"start": written.of(int(start)), "end": written.of(int(end))}
 
     def halves(self, item: WorkItem) -> tuple[WorkItem, ...]:
         """Empty for a single ID, and where the API is told the start alone."""
@@ -65,6 +69,8 @@ class IdsDivision:
             raise UsageError(
                 f"{self._where}.last: the last ID is {last}, below the first, {first}. {self._empty_remedy('last')}"
             )
+        start, end = self._recipe.bounds.of(IdRange(first, last + 1))
+        self._recipe.written.check_ends(int(start), last if self._recipe.only_start else int(end), self._where)
         return first, last
 
     async def _edge(self, api: ItemApi, name: str, edge: int | Lookup) -> int | None:
@@ -74,7 +80,16 @@ class IdsDivision:
         found = await ask(api, edge)
         if isinstance(found, MissingValue) and found.is_empty and self._recipe.may_be_empty:
             return None
-        return whole_number(found, edge, f"{self._where}.{name}", self._empty_remedy(name))
+        written = self._recipe.written
+        if written.are_numbers or isinstance(found, MissingValue):
+            return whole_number(found, edge, f"{self._where}.{name}", self._empty_remedy(name))
+        number = written.number_in(found)
+        if number is None:
+            raise UsageError(
+                f"{self._where}.{name}: GET {edge.path} was answered, but the value at {edge.at!r} is "
+                f"{describe(found)}, not {written.words}. {self._empty_remedy(name)}"
+            )
+        return number
 
     def _empty_remedy(self, name: str) -> str:
         if self._recipe.may_be_empty:

@@ -21,6 +21,8 @@ from haulier.api.search.search import Search
 from haulier.errors import UsageError
 from haulier.items.bounds import Bounds
 from haulier.sources.joined import Join
+from haulier.sources.prefixes import Prefixes
+from haulier.sources.written_ids import WrittenIds
 
 Pairs = tuple[tuple[str, str], ...]
 """Query parameters or headers, in order; names may repeat."""
@@ -68,6 +70,7 @@ class IdsRecipe:
     first: int | Lookup = 1
     query: Pairs = ()
     bounds: Bounds = field(default_factory=Bounds)
+    written: WrittenIds = field(default_factory=WrittenIds)
     only_start: bool = False
     """The start alone names the whole item to the API."""
     may_be_empty: bool = False
@@ -112,7 +115,7 @@ JOINED_VALUES = 50
 class ValuesRecipe:
     """One item for each value, such as a region; `{value}` in ``query`` tells it to the API."""
 
-    values: tuple[str, ...] | ListLookup
+    values: tuple[str, ...] | ListLookup | Prefixes
     query: Pairs = ()
     are_numbers: bool = False
     """Sent as numbers in a JSON body."""

@@ -7,6 +7,7 @@ from haulier.api.records.paths import describe, explain_missing, raw_at
 from haulier.errors import UsageError
 from haulier.items.workitem import WorkItem
 from haulier.sources.context import Context
+from haulier.sources.prefixes import Prefixes
 from haulier.sources.recipe import ListLookup, OnceRecipe, Pairs, ValuesRecipe
 from haulier.sources.scalars import scalar_text
 from haulier.sources.templates import PlaceholderValues
@@ -38,7 +39,10 @@ class ValuesDivision:
         return {"value": int(item.value) if self._recipe.are_numbers else item.value}
 
     def halves(self, item: WorkItem) -> tuple[WorkItem, ...]:
-        return ()
+        """One more character each; empty for a value that is no prefix."""
+        assert isinstance(item, self._make)
+        values = self._recipe.values
+        return tuple(map(self._make, values.longer(item.value))) if isinstance(values, Prefixes) else ()
 
 
 class OnceDivision:
@@ -68,7 +72,7 @@ async def values_of(recipe: ValuesRecipe, where: str, context: Context) -> Async
     """Raises `UsageError` for what is not a list of values. ``where`` is the place of the recipe's table."""
     values = recipe.values
     if not isinstance(values, ListLookup):
-        for value in values:
+        for value in values.all() if isinstance(values, Prefixes) else values:
             yield value
         return
     is_empty = True

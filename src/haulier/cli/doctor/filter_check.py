@@ -11,6 +11,7 @@ from haulier.cli.doctor.answers import AnswerLog
 from haulier.cli.doctor.finding import Finding, FoundState
 from haulier.cli.doctor.first_page import PageFound, context_of, first_page
 from haulier.cli.doctor.sample import Sample, before, beyond, smallest, span_in
+from haulier.errors import ItemError
 from haulier.items.ranges import IdRange
 from haulier.items.workitem import WorkItem
 from haulier.plurals import count_of
@@ -58,6 +59,9 @@ class FilterCheck:
                 raise
             text = f"Items that can hold nothing are refused, so that nothing can be told of the filter. {error}"
             return self._finding("warning", text)
+        except ItemError:
+            # An ID so high cannot be written.
+            return None if sample.second is None else await self._compare(first, sample.second)
 
     async def _compare(self, first: Answer, other: WorkItem) -> Finding:
         answer = await self._ask(other)

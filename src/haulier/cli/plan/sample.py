@@ -77,7 +77,9 @@ class SampledItem:
     ids: int | None = None
     """In its range of IDs."""
     halvings: int = 0
-    """How often it was divided before it was answered: the page is of one part of 2 to that power."""
+    """How often it was divided before it was answered."""
+    pieces: int = 1
+    """The page is of one of so many parts."""
     parents: int = 0
     """Of an item that is divided: on that page. Its items have one or several of them each."""
     children: int = 0
@@ -100,11 +102,11 @@ class SampledItem:
 async def sample_item(source: LiveSource, mode: str, moment: datetime, planned: PlannedItem) -> SampledItem:
     """Ask for one page of the item. If that divides the item, for one page each of some of the parts too."""
     ids, item = ids_of(planned), decode_payload(source.app.registry.get(planned.kind), bytes(planned.payload))
-    page, children, halvings = await _answered(source, mode, moment, item)
+    page, children, halvings, pieces = await _answered(source, mode, moment, item)
     if not children:
-        return SampledItem(page, ids, halvings)
+        return SampledItem(page, ids, halvings, pieces)
     parents, found = await _parts(source, mode, moment, children, SAMPLED_PARENTS)
-    return SampledItem(page, ids, halvings, parents, len(children), found)
+    return SampledItem(page, ids, halvings, pieces, parents, len(children), found)
 
 
 async def _parts(
@@ -122,16 +124,18 @@ async def _parts(
 
 async def _answered(
     source: LiveSource, mode: str, moment: datetime, item: WorkItem
-) -> tuple[SampledPage, list[WorkItem], int]:
-    """The first page of the item or, where the API refuses it as too large, of a part; and how often it was halved."""
+) -> tuple[SampledPage, list[WorkItem], int, int]:
+    """The first page of the item or, where the API refuses it as too large, of a part; how often it was divided, and
+    how many such parts there are."""
+    pieces = 1
     for halvings in range(MOST_HALVINGS + 1):
         try:
-            return *(await _sample(source, context_of(source, mode, moment), item)), halvings
+            return *(await _sample(source, context_of(source, mode, moment), item)), halvings, pieces
         except ApiError as error:
             parts = source.app.divide(item) if error.action is Action.SPLIT else ()
             if not parts or halvings == MOST_HALVINGS:
                 raise
-            item = parts[0]
+            item, pieces = parts[0], pieces * len(parts)
     raise AssertionError("the last try returns or raises")
 
 

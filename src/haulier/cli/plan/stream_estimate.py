@@ -236,7 +236,7 @@ def _of_parts(item: SampledItem, found: Uncertain, each: int) -> Uncertain:
     learn that one is too large."""
     if not item.halvings:
         return found
-    parts = 2**item.halvings
+    parts = item.pieces
     return at_least(found.low + each * item.halvings, found.likely * parts + each * (parts - 1))
 
 
@@ -345,7 +345,7 @@ def _words(sampled: Sequence[SampledItem], count: int) -> str:
         if first.is_total_exact and first.total is not None:
             words += f", which has {count_of(first.total, 'record')} in all"
     if sampled[0].halvings:
-        words += f", which the API calls too large, and of a part of it, one of {2 ** sampled[0].halvings:,}"
+        words += f", which the API calls too large, and of a part of it, one of {sampled[0].pieces:,}"
     if any(item.children for item in sampled):
         words += ", and of an item into which it is divided"
     return words
