@@ -9,6 +9,31 @@ import pytest
 from tests.config.rig import IDS, LAST, STREAM, VALUES, WINDOWS, Mistake, check
 
 MISTAKES: dict[str, Mistake] = {
+    "letters before numbers of any length": (
+        "step = 5000",
+        'step = 5000\nprefix = "tt"',
+        (
+            "streams.flights.full.ids.prefix: IDs that are text of different lengths do not have the order of their "
+            "numbers: 'A-10' comes before 'A-9'. Write how many digits each has: digits = 7; or only_start = true, if "
+            "each item is one ID."
+        ),
+    ),
+    "an alphabet with a letter twice": (
+        IDS,
+        VALUES + 'prefixes = { of = "a-fc" }',
+        (
+            "streams.flights.full.values.prefixes: the alphabet has 'c' twice. Write each character, or range of them, "
+            'once: "0-9a-f".'
+        ),
+    ),
+    "joined prefixes": (
+        IDS,
+        VALUES + 'prefixes = { of = "a-f" }\njoin = { with = ",", at = "id" }',
+        (
+            "streams.flights.full.values.join: what begins with a prefix is not told by the prefix in a record. Leave "
+            "`join` out."
+        ),
+    ),
     "text for a number": (
         "step = 5000",
         'step = "many"',

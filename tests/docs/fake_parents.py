@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable
 
@@ -97,4 +98,22 @@ class Stock(FakeApi):
         return Reply({"rates": [rate for rate in self._prices if rate["currency"] in codes]})
 
 
-PARENTS: dict[str, Callable[[], FakeApi]] = {"tracker": Tracker, "museum": Museum, "stock": Stock}
+class Cinema(FakeApi):
+    """IDs are compared as texts. Names are looked up by how they begin, twelve at most, with how many there are."""
+
+    def __init__(self) -> None:
+        self._titles = [{"id": f"tt{number:07}"} for number in range(1, 1234, 3)]
+        self._people = [{"key": hashlib.sha256(bytes([number])).hexdigest()[:12]} for number in range(256)]
+        super().__init__([*self._titles, *self._people])
+
+    def answer(self, asked: Asked) -> Reply:
+        if asked.path == "/titles/newest":
+            return Reply(self._titles[-1])
+        if asked.path == "/titles":
+            first, last = asked.query["from"], asked.query["to"]
+            return Reply({"titles": [title for title in self._titles if first <= title["id"] <= last]})
+        mine = [person for person in self._people if person["key"].startswith(asked.query["starts"])]
+        return Reply({"people": mine[:12], "total": len(mine)})
+
+
+PARENTS: dict[str, Callable[[], FakeApi]] = {"tracker": Tracker, "museum": Museum, "stock": Stock, "cinema": Cinema}

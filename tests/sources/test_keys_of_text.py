@@ -78,14 +78,14 @@ async def serving(library: Library) -> AsyncIterator[Context]:
         await runner.cleanup()
 
 
-async def planned(recipe: StreamRecipe, context: Context, mode: str = "full") -> list[WorkItem]:
-    return [item async for item in RestSource("library", [recipe]).enumerate(mode, (recipe.name,), context)]
+async def planned(source: RestSource, context: Context, mode: str = "full") -> list[WorkItem]:
+    return [item async for item in source.enumerate(mode, source.streams_of(mode), context)]
 
 
 async def hauled(recipe: StreamRecipe, context: Context) -> list[str]:
     """IDs of the records of all items, each divided where the API hands out too much."""
     source = RestSource("library", [recipe])
-    waiting = await planned(recipe, context)
+    waiting = await planned(source, context)
     found = []
     while waiting:
         item = waiting.pop(0)
@@ -116,9 +116,13 @@ async def test_zeros_alone_stand_in_front_where_letters_are_written_in_the_query
 
 async def test_an_incremental_run_reads_on_behind_the_last_id() -> None:
     async with serving(Library(newest="tt0042")) as context:
-        finished = Finished({"titles": (IdRange(1, 24),)})
-        items = await planned(TITLES, replace(context, finished=finished), "incremental")
-    assert [item.ids for item in items] == [IdRange(24, 34), IdRange(34, 43)]  # type: ignore[attr-defined]
+        finished = Finished({"titles": {"": (IdRange(1, 24),)}})
+        items = await planned(RestSource("library", [TITLES]), replace(context, finished=finished), "incremental")
+    assert [item.ids for item in items] == [  # type: ignore[attr-defined]
+        IdRange(24, 31),
+        IdRange(31, 41),
+        IdRange(41, 43),
+    ]
 
 
 @pytest.mark.parametrize("newest", ["tt00023", "tt23", "nm0023", 23, "tt002x"])
@@ -140,7 +144,7 @@ async def test_an_end_that_has_no_such_text_is_an_error() -> None:
         with pytest.raises(UsageError, match=r"The ID 10000 cannot be written as 'tt' and 4 digits, and an item is"):
             await hauled(TITLES, context)
         ids = replace(IDS, bounds=Bounds(granule=1, end="inclusive"))
-        items = await planned(replace(TITLES, full=ids), context)
+        items = await planned(RestSource("library", [replace(TITLES, full=ids)]), context)
         assert len(items) == 1000
         with pytest.raises(ItemError, match="The ID 10000 cannot be written"):
             WRITTEN.of(10_000)
@@ -150,7 +154,7 @@ async def test_prefixes_cover_an_alphabet_once() -> None:
     """One item each, and one character more where there is too much, up to what each key surely has."""
     async with serving(Library()) as context:
         assert sorted(await hauled(HASHES, context)) == KEYS
-        items = await planned(HASHES, context)
+        items = await planned(RestSource("library", [HASHES]), context)
         assert [item.value for item in items] == ["0", "1", "2", "a"]  # type: ignore[attr-defined]
 
 

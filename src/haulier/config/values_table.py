@@ -14,7 +14,7 @@ from haulier.config.lookups import QUERY as LOOKUP_QUERY
 from haulier.config.pages_table import PagesKind
 from haulier.config.place import Place, name_kind, show
 from haulier.config.request_kinds import JsonPath, QueryPairs
-from haulier.config.value_kinds import TableBy, TableOf, errors_at, unexpected
+from haulier.config.value_kinds import TableBy, TableOf, Text, WholeNumber, errors_at, unexpected
 from haulier.sources.prefixes import Prefixes
 from haulier.sources.recipe import ListLookup, OnceRecipe, ValuesRecipe
 

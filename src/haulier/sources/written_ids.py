@@ -49,7 +49,8 @@ class WrittenIds:
             self.of(start)
             self.of(end)
         except ItemError as error:
+            problem = str(error).removesuffix(".")
             raise UsageError(
-                f"{where}: {str(error).removesuffix('.')}, and an item is told by it. Write more `digits`; or, if it is one past "
-                'the last ID, bounds = { end = "inclusive" }.'
+                f"{where}: {problem}, and an item is told by it. Write more `digits`; or, if it is one past the last "
+                'ID, bounds = { end = "inclusive" }.'
             ) from error
