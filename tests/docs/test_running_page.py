@@ -23,7 +23,18 @@ PAGE = ROOT / "docs/running.md"
 TEXT = PAGE.read_text(encoding="utf-8")
 
 
-FOLDERS = ("receipts", "outcomes", "children", "poison", "redrives", "discards", "crashes", "hidden", "closings")
+FOLDERS = (
+    "receipts",
+    "outcomes",
+    "children",
+    "poison",
+    "redrives",
+    "discards",
+    "crashes",
+    "hidden",
+    "absent",
+    "closings",
+)
 
 
 def section(heading: str) -> str:

@@ -64,6 +64,11 @@ def say_verdict(source: OpenSource, run: Run, verdict: VerdictRecord, failures: 
     if totals.hidden:
         rows = f"{count_of(totals.hidden, 'row')} that the API counts {were(totals.hidden)} not sent"
         say(f"  {rows}: hidden from you, as `total` says")
+    if totals.absent:
+        say(
+            f"  {totals.absent:,} of what was asked for {were(totals.absent)} not there, as `absent` or `missing` "
+            "allows: see `absent` in the manifest"
+        )
     if totals.repeated:
         say(
             f"  {count_of(totals.repeated, 'page')} began with the last record of the page before (`repeated` in the "
@@ -76,6 +81,11 @@ def say_verdict(source: OpenSource, run: Run, verdict: VerdictRecord, failures: 
         say(f"  Retry: haulier poison redrive SOURCE --all --run {run.run_id}")
     if verdict.reasons.get("count"):
         say(f"  The counts do not agree: pull again with {run.command}.")
+    if verdict.reasons.get("absent"):
+        say(
+            "  Of a stream without records nothing is there: its path or a parameter is wrong, unless all is gone. "
+            f"Correct it, and pull again with {run.command}."
+        )
     if verdict.reasons.get("damaged"):
         say(f"  Which objects are damaged: haulier verify SOURCE --run {run.run_id}")
 

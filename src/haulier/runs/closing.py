@@ -16,6 +16,7 @@ from haulier.errors import DamagedObjectError
 from haulier.lake.seam import Lake
 from haulier.queues.seam import Queue
 from haulier.runs import ledger_schema as table
+from haulier.runs.absence import wholly_absent
 from haulier.runs.concurrency import run_each
 from haulier.runs.expect import Expect, ask_expect, expected_range, is_expect_missing, records_off
 from haulier.runs.ledger import Ledger
@@ -238,6 +239,7 @@ class Closer:
             "poison": totals.poisoned,
             "damaged": totals.damaged,
             "count": records_off(expected, sums.streams, totals),
+            "absent": await wholly_absent(self.lake, run, ledger, sums.absent, sums.streams),
         }
         reasons = {reason: found[reason] for reason in VERDICT_REASONS if found[reason]}
         shapes = await shape_changes(self.lake, run, await sample_shapes(self.lake, run, number, sample))

@@ -106,7 +106,8 @@ class Ledger:
             self._has_plan, self.overlaps = True, seal.overlaps
         await self._fold_files("children", functools.partial(_fold_children, self._paths))
         await self._fold_names("outcomes", _fold_outcomes)
-        await self._fold_names("hidden", _fold_hidden)
+        await self._fold_names("hidden", functools.partial(_fold_numbers, "hidden"))
+        await self._fold_names("absent", functools.partial(_fold_numbers, "absent"))
         await self._fold_files("receipts", _fold_receipts)
         await self.fold_poison()
         return True
@@ -258,8 +259,8 @@ def _fold_outcomes(connection: apsw.Connection, paths: list[str]) -> None:
     table.put_empty(connection, [_name(path) for path in paths])
 
 
-def _fold_hidden(connection: apsw.Connection, paths: list[str]) -> None:
-    table.put_hidden(connection, _numbers(paths))
+def _fold_numbers(column: str, connection: apsw.Connection, paths: list[str]) -> None:
+    table.put_numbers(connection, column, _numbers(paths))
 
 
 def _fold_receipts(connection: apsw.Connection, read: _Read) -> None:

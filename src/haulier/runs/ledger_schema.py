@@ -72,6 +72,7 @@ WITHOUT_TRACE = "state = 'missing' AND NOT has_object"
 UNADOPTED = "has_object AND sha256 IS NULL AND is_planned AND NOT is_split AND damage = ''"
 """An object without a receipt (C3)."""
 
+EMPTY = "state = 'empty'"
 LIVE_POISON = "state = 'poisoned'"
 DISCARDED = "state = 'discarded'"
 
@@ -118,10 +119,10 @@ ON CONFLICT (key) DO UPDATE SET discard = excluded.discard, discard_reason = exc
 WHERE discard < excluded.discard
 """
 
-# Where an object stands all the same, its receipt says what was hidden.
-_HIDDEN = """
-INSERT INTO item (key, hidden) VALUES (?, ?)
-ON CONFLICT (key) DO UPDATE SET hidden = max(coalesce(hidden, 0), excluded.hidden) WHERE sha256 IS NULL
+# Where an object stands all the same, its receipt says what was hidden, or absent.
+_NUMBER = """
+INSERT INTO item (key, {column}) VALUES (?, ?)
+ON CONFLICT (key) DO UPDATE SET {column} = max(coalesce({column}, 0), excluded.{column}) WHERE sha256 IS NULL
 """
 
 _DISAGREES = """
@@ -165,8 +166,9 @@ def put_empty(connection: apsw.Connection, keys: Sequence[str]) -> None:
         connection.executemany("INSERT OR IGNORE INTO item (key, is_empty) VALUES (?, 1)", named)
 
 
-def put_hidden(connection: apsw.Connection, numbers: Sequence[tuple[str, int]]) -> None:
-    connection.executemany(_HIDDEN, numbers)
+def put_numbers(connection: apsw.Connection, column: str, numbers: Sequence[tuple[str, int]]) -> None:
+    """Of items without records."""
+    connection.executemany(_NUMBER.format(column=column), numbers)
 
 
 def put_poison(connection: apsw.Connection, numbers: Sequence[tuple[str, int]]) -> None:

@@ -48,7 +48,8 @@ def manifest_entry(paths: RunPaths, row: Sequence[object]) -> ManifestEntry:
         wrong = _damage(state, has_object, damage, disagrees)
         return _entry_of_object(paths, key, stream, wrong, receipt)
     if state == "empty":
-        return ManifestEntry(key=key, stream=stream, state="empty", hidden=_int(receipt.get("hidden")))
+        hidden, absent = _int(receipt.get("hidden")), _int(receipt.get("absent"))
+        return ManifestEntry(key=key, stream=stream, state="empty", hidden=hidden, absent=absent)
     if state == "discarded":
         return ManifestEntry(key=key, stream=stream, state="discarded", poison=_int(poison), reason=str(discard_reason))
     if state == "poisoned":
@@ -105,6 +106,8 @@ async def read_manifest(lake: Lake, paths: RunPaths, number: int) -> AsyncIterat
 class ManifestSums:
     totals: Totals = field(default_factory=Totals)
     streams: dict[str, int] = field(default_factory=dict)
+    absent: dict[str, int] = field(default_factory=dict)
+    """By stream."""
     _unseen: dict[str, str] = field(default_factory=dict)
     _seen: set[str] = field(default_factory=set)
 
@@ -112,6 +115,8 @@ class ManifestSums:
         for entry in entries:
             self.totals.add(entry)
             self.streams[entry.stream] = self.streams.get(entry.stream, 0) + entry.records_done
+            if entry.absent:
+                self.absent[entry.stream] = self.absent.get(entry.stream, 0) + entry.absent
             self._add_sign(entry)
 
     @property

@@ -57,5 +57,10 @@ VERDICT_REASONS = {
         "there are more or fewer records than the API promised (`expect`)",
         "look for what no item covers (IDs above `last`, a filter, `records`), then pull again",
     ),
+    "absent": Meaning(
+        "of all that a stream was asked for, nothing is there: each answer was a 404 or left it out, as `absent` or "
+        "`join.missing` allows",
+        "a path or parameter of the stream is wrong, unless all of it is really gone; correct it, then pull again",
+    ),
 }
 """Of a partial run."""

@@ -98,7 +98,8 @@ class ChildList(Record, frozen=True, kw_only=True):
 class OutcomeRecord(Record, frozen=True, kw_only=True):
     """``outcomes/<key>.json``: an item that ended without records.
 
-    Hidden rows are recorded in ``hidden/<key>/<hidden>.json`` too: a closing reads only the names of outcomes.
+    Hidden rows are recorded in ``hidden/<key>/<hidden>.json`` too, and what was absent in
+    ``absent/<key>/<absent>.json``: a closing reads only the names of outcomes.
     """
 
     key: str
@@ -106,6 +107,9 @@ class OutcomeRecord(Record, frozen=True, kw_only=True):
     requests: int = 0
     seconds: float = 0.0
     hidden: int = 0
+    present: int = 0
+    """Of what may be absent, as the source declares: parents' lists and joined values that were there."""
+    absent: int = 0
     worker: str = ""
     ended_at: datetime
 
@@ -135,6 +139,8 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Rows that a declared total counts and the API does not show."""
     repeated: int = 0
     """Pages that began with the last record of the page before."""
+    absent: int = 0
+    """What was asked for and is not there, as the source declares that it may be."""
     unseen: str = ""
     """The sign of a next page that no page had, where nothing else proves the lists whole."""
     ended: float | None = None
@@ -310,6 +316,7 @@ class ManifestEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     drift: Drift | None = None
     hidden: int = 0
     repeated: int = 0
+    absent: int = 0
     unseen: str = ""
     ended: float | None = None
     poison: int = 0
@@ -338,6 +345,7 @@ class Totals(msgspec.Struct, kw_only=True):
     drifted: int = 0
     hidden: int = 0
     repeated: int = 0
+    absent: int = 0
 
     def add(self, entry: ManifestEntry) -> None:
         self.planned += 1
@@ -348,6 +356,7 @@ class Totals(msgspec.Struct, kw_only=True):
         self.drifted += entry.drift is not None
         self.hidden += entry.hidden
         self.repeated += entry.repeated
+        self.absent += entry.absent
 
 
 Verdict = Literal["complete", "partial", "abandoned", "superseded", "cancelled"]

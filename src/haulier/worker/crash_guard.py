@@ -92,6 +92,8 @@ async def produce_alone(
             drift=frame.drift,
             hidden=frame.hidden,
             repeated=frame.repeated,
+            present=frame.present,
+            absent=frame.absent,
             unseen=frame.unseen,
             feed=frame.feed,
         )

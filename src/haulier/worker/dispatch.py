@@ -50,6 +50,8 @@ class Produced:
     drift: Drift | None = None
     hidden: int = 0
     repeated: int = 0
+    present: int = 0
+    absent: int = 0
     unseen: str = ""
     feed: FeedEnd | None = None
 
@@ -94,6 +96,8 @@ async def produce(
         drift=None if drift is None else Drift(promised=drift.promised, reread=drift.reread),
         hidden=api.usage.hidden,
         repeated=api.usage.repeated,
+        present=api.usage.present,
+        absent=api.usage.absent,
         unseen=api.usage.sign_totals.unseen,
         feed=api.usage.feed_end,
     )

@@ -55,6 +55,8 @@ class EndFrame(msgspec.Struct, frozen=True, tag="end"):
     added: tuple[str, ...] = ()
     hidden: int = 0
     repeated: int = 0
+    present: int = 0
+    absent: int = 0
     unseen: str = ""
     feed: FeedEnd | None = None
 
@@ -157,6 +159,8 @@ async def work_alone(deps: WorkerDeps, job: Job, writer: asyncio.StreamWriter) -
             added=produced.added,
             hidden=produced.hidden,
             repeated=produced.repeated,
+            present=produced.present,
+            absent=produced.absent,
             unseen=produced.unseen,
             feed=produced.feed,
         )

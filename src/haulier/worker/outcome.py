@@ -23,6 +23,9 @@ class Empty:
     seconds: float = 0.0
     hidden: int = 0
     """As in `Receipt`."""
+    present: int = 0
+    absent: int = 0
+    """As in `OutcomeRecord`."""
 
 
 @dataclass(frozen=True)

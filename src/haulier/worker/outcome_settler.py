@@ -213,13 +213,16 @@ class OutcomeSettler:
                 requests=empty.requests,
                 seconds=empty.seconds,
                 hidden=empty.hidden,
+                present=empty.present,
+                absent=empty.absent,
                 worker=self._deps.name,
                 ended_at=self._deps.clock.now(),
             )
         )
-        if empty.hidden:
-            # Before the outcome, behind which nobody works the item again.
-            await self._deps.lake.create(run.paths.numbered("hidden", key, empty.hidden), record)
+        for folder, count in (("hidden", empty.hidden), ("absent", empty.absent)):
+            if count:
+                # Before the outcome, behind which nobody works the item again.
+                await self._deps.lake.create(run.paths.numbered(folder, key, count), record)
         return await self._deps.lake.create(run.paths.outcome(key), record)
 
     async def _require_fence(self, run: Run) -> None:

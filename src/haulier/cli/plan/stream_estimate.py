@@ -268,7 +268,7 @@ def _bounded(
     requests: Uncertain, count: int, pages: Sequence[SampledPage], promised: int | None, ids: int | None
 ) -> Uncertain:
     """Each item takes a request; and full pages, of the records that are promised, or of the IDs there are at most."""
-    if all(page.is_only for page in pages):
+    if all(page.is_only and not page.cap for page in pages):
         return exactly(count)
     tail = max(page.extra_requests for page in pages)
     size, most = max(page.size for page in pages), max(page.most for page in pages)

@@ -1,0 +1,95 @@
+"""What is not there, as a source declares that it may be: it is told, and nothing but that is no success."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.cli.conftest import Place
+from tests.docs.fake_server import Asked, Reply, serving
+
+TOML = """
+source = "blog"
+
+[api]
+url = "{url}"
+
+[streams.posts]
+get = "/posts"
+records = "posts"
+pages = "single"
+
+[streams.posts.full.once]
+
+[streams.comments]
+get = "/posts/{{parent.id}}/{name}"
+records = "comments"
+pages = "single"
+parent = "posts"
+batch = 2
+absent = "skip"
+
+[streams.tags]
+get = "/tags"
+query = {{ {parameter} = "{{parent.id}}" }}
+records = "tags"
+pages = "single"
+parent = "posts"
+batch = 3
+join = {{ with = ",", at = "post", missing = "skip" }}
+"""
+
+
+def answer(asked: Asked) -> Reply:
+    """Six posts: the comments of the first three are gone, those of the fourth are none; the first two have a tag."""
+    match asked.path.strip("/").split("/"):
+        case ["posts"]:
+            return Reply({"posts": [{"id": n} for n in range(1, 7)]})
+        case ["posts", number, "comments"] if int(number) > 3:
+            return Reply({"comments": [{"post": int(number)}] if int(number) > 4 else []})
+        case ["tags"]:
+            posts = [int(text) for text in asked.query.get("posts", "").split(",") if text]
+            return Reply({"tags": [{"post": n} for n in posts if n < 3]})
+        case _:
+            return Reply({"error": "no such thing"}, 404)
+
+
+def written(place: Place, url: str, name: str = "comments", parameter: str = "posts") -> Place:
+    place.name = "blog.toml"
+    place.toml.write_text(TOML.format(url=url, name=name, parameter=parameter))
+    return place
+
+
+def test_what_is_absent_is_told(place: Place) -> None:
+    """In items with records and in those without: three lists of comments, and the tags of four posts."""
+    with serving(answer) as url:
+        said = written(place, url).run("run", "--json")
+        assert said.code == 0, said.err
+        assert "  7 of what was asked for were not there, as `absent` or `missing` allows: see `absent`" in said.err
+        assert place.run("verify").code == 0
+    totals = said.json["totals"]
+    assert (totals["absent"], totals["records"]) == (7, 6 + 2 + 2)
+
+
+@pytest.mark.parametrize(("name", "parameter", "absent"), [("coments", "posts", 6 + 4), ("comments", "post", 3 + 6)])
+def test_nothing_but_what_is_absent_is_no_success(place: Place, name: str, parameter: str, absent: int) -> None:
+    """A wrong path, or a parameter that the API does not know, looks as if all of it were gone."""
+    with serving(answer) as url:
+        said = written(place, url, name, parameter).run("run", "--json")
+        assert said.code == 1, said.err
+    assert said.json["state"] == "partial"
+    assert said.json["reasons"] == {"absent": 6}
+    assert said.json["totals"]["absent"] == absent
+    assert "Of a stream without records nothing is there: its path or a parameter is wrong" in said.err
+
+
+def test_lists_that_are_there_and_empty_are_a_success(place: Place) -> None:
+    """The path is right where one list of it was there."""
+
+    def empty(asked: Asked) -> Reply:
+        found = answer(asked)
+        return Reply({"comments": [], "tags": []}) if found.body.get("comments") else found
+
+    with serving(empty) as url:
+        said = written(place, url).run("run", "--stream", "comments", "--json")
+        assert said.code == 0, said.err
+    assert (said.json["totals"]["absent"], said.json["totals"]["records"]) == (3, 0)
