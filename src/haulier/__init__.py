@@ -47,6 +47,7 @@ __all__ = [  # noqa: RUF022 - in groups
     "ItemApi",
     "Encoded",
     "GraphQL",
+    "Link",
     "Page",
     "Response",
     "Search",
@@ -82,7 +83,7 @@ if TYPE_CHECKING:
     from haulier.api.answers.judgement import Rule
     from haulier.api.errors import Action, ApiError, BodyError, Fault, PagingError
     from haulier.api.http.transport import Response
-    from haulier.api.http.urls import Encoded
+    from haulier.api.http.urls import Encoded, Link
     from haulier.api.identity.auth import ApiKey, Auth, Basic, Bearer, Secret, env
     from haulier.api.identity.jwt_bearer import Jwt, JwtBearer
     from haulier.api.identity.oauth2 import ClientCredentials
@@ -141,6 +142,7 @@ _HOMES = {
     "JwtBearer": "api.identity.jwt_bearer",
     "Key": "api.paging.cursors",
     "Continuation": "api.paging.continuation",
+    "Link": "api.http.urls",
     "LinkHeader": "api.paging.links",
     "LinkList": "api.paging.link_list",
     "Lookup": "sources.recipe",

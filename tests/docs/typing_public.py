@@ -39,6 +39,7 @@ from haulier import (
     Jwt,
     JwtBearer,
     Key,
+    Link,
     LinkHeader,
     LinkList,
     Lookup,
@@ -173,6 +174,8 @@ async def events_by_time(item: EventsByTime, ctx: Context) -> AsyncIterator[list
     start, end = Bounds(end="exclusive", format="iso", granule=timedelta(seconds=1)).of(item.window)
     assert_type(start, str)
     try:
+        whole = await ctx.api.json(Link("https://api.example.com/events/1?sig=a%2Fb", link_base="api"))
+        assert whole is not None
         answer = await ctx.api.json("/events", {"since": start, "until": end, "tag": Encoded("a%2Cb")})
     except ApiError as error:
         if error.fault is Fault.TIMEOUT or error.action is Action.OUTAGE:

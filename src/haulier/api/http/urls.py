@@ -53,8 +53,12 @@ class Encoded(str):
 
 
 class Link(str):
-    """An address that an answer gave, in place of a path: whole, or relative to the API's url. Its query is sent byte
-    for byte: it may be signed. ``link_origin`` and ``link_base`` as in `haulier.api.paging.link_address`."""
+    """An address that a record gave, in place of a path: ``ctx.api.pages(Link(record["url"]), ...)``. It is whole, or
+    relative to the API's url; its query is sent byte for byte, since it may be signed.
+
+    Another origin is refused before anything is sent, with `ItemError`; unless ``link_origin="own"``, by which path and
+    query are asked for at the API's own. ``link_base="api"`` puts them behind its url.
+    """
 
     __slots__ = ("link_base", "link_origin")
     link_origin: str
