@@ -20,9 +20,11 @@ from haulier.api.settings import Api
 from haulier.errors import ItemError, UsageError
 from haulier.items.codec import decode_payload
 from haulier.items.keys import item_key
+from haulier.items.ranges import IdRange
 from haulier.items.workitem import WorkItem
 from haulier.sources.context import Context
-from haulier.sources.recipe import OnceRecipe, ParentRecipe, StreamRecipe
+from haulier.sources.finished import Finished
+from haulier.sources.recipe import IdsRecipe, OnceRecipe, ParentRecipe, StreamRecipe
 from haulier.sources.rest import RestSource
 from tests.items.payloads import written
 from tests.sources.situation import situation
@@ -179,6 +181,21 @@ def test_a_stream_takes_part_where_the_top_of_its_parents_does() -> None:
     before = source.fingerprint("full", ("comments",))
     changed = replace(ORGS, query=(("state", "open"),))
     assert RestSource("tracker", [changed, *STREAMS[1:]]).fingerprint("full", ("comments",)) != before
+
+
+async def test_what_is_new_at_the_top_is_read_at_every_level() -> None:
+    """Incremental runs read what is below the new records of the stream at the top, and nothing else."""
+    new = replace(ORGS, incremental=IdsRecipe(last=3, step=9, query=(("from", "{start}"), ("to", "{end}"))))
+    source = RestSource("tracker", [new, *STREAMS[1:]])
+    assert source.streams_of("incremental") == tuple(sorted(recipe.name for recipe in STREAMS))
+    assert source.span_type("comments") is IdRange
+    async with serving(Tracker()) as tracker, situation(Api(tracker.url)) as context:
+        known = replace(context, finished=Finished({"comments": {"": (IdRange(1, 3),)}}))
+        (item,) = [item async for item in source.enumerate("incremental", ("comments",), known)]
+        batch, *_ = [piece async for piece in source.processors[type(item)](item, context)]
+        assert tracker.asked == ["/v1/orgs?from=3&to=4"]
+    assert isinstance(batch, WorkItem)
+    assert (item.kind, batch.kind) == ("comments_new_parents", "comments_batch_3")
 
 
 def test_what_python_code_gets_wrong_is_said() -> None:
