@@ -22,6 +22,7 @@ from haulier.api.limits.ahead_room import AheadRoom
 from haulier.api.limits.patience import Patience
 from haulier.api.limits.retry_budget import RetryBudget
 from haulier.api.records.next_sign import SignTotals, StreamSigns
+from haulier.api.records.presence import Presence
 from haulier.api.scope.current_run import current_run
 from haulier.api.scope.gate import Ahead
 from haulier.api.scope.scope import Scope
@@ -137,16 +138,7 @@ class Usage:
     feed_mark: str | None = None
     """Where a feed goes on, by the newest page that can tell; "" where that page does not say it."""
     feed_end: FeedEnd | None = None
-    absent_lists: int = 0
-    """Lists that a rule ended before their first page."""
-    present: int = 0
-    """Lists or values that were asked for and are there, of those that may be absent."""
-    absent: int = 0
-    """The others, as the source declares that they may be."""
-
-    def note_asked(self, present: int, absent: int) -> None:
-        self.present += present
-        self.absent += absent
+    presence: Presence = field(default_factory=Presence)
 
 
 async def _nobody_knows() -> bool:

@@ -12,7 +12,7 @@ from haulier.api.paging.graphql import GraphQL
 from haulier.api.paging.paginator import Paginator, text_of_raw
 from haulier.api.records.page import Page
 from haulier.api.records.paths import first_byte
-from haulier.api.requester import Usage
+from haulier.api.records.presence import Presence
 from haulier.sources.context import Context
 from haulier.sources.joined import Asked
 from haulier.sources.recipe import Pairs, StreamRecipe
@@ -96,9 +96,9 @@ def fetch_pages(
         headers=asked.headers,
     )
     if joined is not None:
-        pages = joined.compared(pages, context.api.usage.note_asked, context.api.most_pages)
+        pages = joined.compared(pages, context.api.usage.presence.note, context.api.most_pages)
     elif skips_absent:
-        pages = noting_absent(pages, context.api.usage)
+        pages = noting_absent(pages, context.api.usage.presence)
     if any(KEY in text for _, text in recipe.add):
         return _with_keys(pages, recipe.add, values, exact)
     return _with_fields(pages, build_fields(recipe.add, values, exact)) if recipe.add else pages
@@ -117,14 +117,14 @@ def build_fields(add: Pairs, values: PlaceholderValues, exact: Mapping[str, Raw]
     return fields
 
 
-async def noting_absent(pages: AsyncIterator[Page], usage: Usage) -> AsyncIterator[Page]:
+async def noting_absent(pages: AsyncIterator[Page], presence: Presence) -> AsyncIterator[Page]:
     """Counts a list as there, or as absent."""
-    before = usage.absent_lists
+    before = presence.ended_lists
     async for page in pages:
         yield page
         del page  # As in `haulier.sources.rest`.
-    is_absent = usage.absent_lists > before
-    usage.note_asked(0 if is_absent else 1, 1 if is_absent else 0)
+    is_absent = presence.ended_lists > before
+    presence.note(0 if is_absent else 1, 1 if is_absent else 0)
 
 
 async def _with_fields(pages: AsyncIterator[Page], fields: Mapping[str, Any]) -> AsyncIterator[Page]:

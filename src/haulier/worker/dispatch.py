@@ -96,8 +96,8 @@ async def produce(
         drift=None if drift is None else Drift(promised=drift.promised, reread=drift.reread),
         hidden=api.usage.hidden,
         repeated=api.usage.repeated,
-        present=api.usage.present,
-        absent=api.usage.absent,
+        present=api.usage.presence.present,
+        absent=api.usage.presence.absent,
         unseen=api.usage.sign_totals.unseen,
         feed=api.usage.feed_end,
     )

@@ -83,7 +83,7 @@ class PageIterator:
             while following is not None:
                 answered, read = await self._ask(following)
                 if read is None:
-                    self._requester.usage.absent_lists += following is first
+                    self._requester.usage.presence.ended_lists += following is first
                     break
                 if is_first := following is first:
                     first = answered  # The total is asked for again as the first page was answered.
