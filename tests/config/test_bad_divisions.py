@@ -275,7 +275,7 @@ MISTAKES: dict[str, Mistake] = {
     "no values": (
         IDS,
         VALUES,
-        'streams.flights.full.values: `list` or `from` is missing. Write, for example: list = ["AA", "B6"]',
+        'streams.flights.full.values: `list`, `from` or `prefixes` is missing. Write, for example: list = ["AA", "B6"]',
     ),
     "a list without pages": (
         IDS,
