@@ -61,6 +61,8 @@ class Directory:
     extra: tuple[dict[str, Any], ...] = ()
     """Records that nobody asked for."""
     names: tuple[str, ...] = ("a", "b")
+    is_strict: bool = False
+    """It takes one value at a time."""
     url: str = ""
     asked: list[str] = field(default_factory=list)
 
@@ -69,6 +71,8 @@ class Directory:
         match request.path.strip("/").split("/"):
             case ["things"]:
                 wanted = request.query["ids"].split("|")
+                if self.is_strict and len(wanted) > 1:
+                    return web.Response(status=414)
                 rows = [{"id": int(each) if each.isdigit() else each} for each in wanted if each not in self.absent]
                 if self.absent and not rows:
                     return web.json_response({"error": "none of them"}, status=404)
@@ -212,6 +216,14 @@ async def test_a_record_that_nobody_asked_for_is_a_failure(extra: dict[str, Any]
         with pytest.raises(ApiError) as caught:
             await hauled(RestSource("directory", [THINGS]), "things", context)
     assert str(caught.value) == refusal
+
+
+async def test_an_address_that_is_too_long_all_the_same_has_half_the_values() -> None:
+    """The item is divided at once, and nothing is charged."""
+    async with serving(Directory(is_strict=True)) as context:
+        with pytest.raises(ApiError) as caught:
+            await hauled(RestSource("directory", [THINGS]), "things", context)
+    assert (caught.value.action, caught.value.status) == (Action.SPLIT, 414)
 
 
 async def test_an_address_stays_short() -> None:

@@ -18,7 +18,7 @@ from haulier.sources.joined import Asked
 from haulier.sources.recipe import Pairs, StreamRecipe
 from haulier.sources.record_links import PagesOfLink, fill_link, is_link
 from haulier.sources.search.pages import search_pages
-from haulier.sources.stream_rules import with_rules
+from haulier.sources.stream_rules import TOO_LONG, with_rules
 from haulier.sources.templates import (
     KEY,
     PlaceholderValue,
@@ -83,10 +83,11 @@ def fetch_pages(
         return _with_fields(found, build_fields(recipe.add, values, exact)) if recipe.add else found
     asked = build_request(recipe, query, values, exact)
     skips_absent = skips_absent or (joined is not None and joined.skips_absent)
+    rules = recipe.rules if joined is None else (*recipe.rules, *TOO_LONG)
     pages = context.api.pages(
         asked.path,
         asked.query,
-        pages=with_rules(_paginator(recipe), recipe.rules, skips_absent=skips_absent),
+        pages=with_rules(_paginator(recipe), rules, skips_absent=skips_absent),
         records=recipe.records,
         shape=recipe.shape,
         empty=recipe.empty.declared,

@@ -9,6 +9,9 @@ from haulier.api.paging.paginator import PageAnswer, PageRequest, Paginator
 ABSENT = (Rule(Action.END, status=404), Rule(Action.END, status=410))
 """An absent list has no pages. For the first request only: later it would end a list too early."""
 
+TOO_LONG = (Rule(Action.SPLIT, status=414),)
+"""An address with joined values that is too long for the API: with half of them it is shorter."""
+
 
 @dataclass(frozen=True, slots=True)
 class Ruled:

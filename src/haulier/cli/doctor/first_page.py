@@ -8,6 +8,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from itertools import islice
 
+from haulier.api.errors import Action, ApiError
 from haulier.app.open_source import LiveSource
 from haulier.cli.child_parts import child_parts
 from haulier.errors import HaulierError, UsageError
@@ -17,6 +18,8 @@ from haulier.sources.context_log import ContextLog
 from haulier.worker.dispatch import page_of
 from haulier.worker.trace import trace_of
 
+MAX_DIVISIONS = 12
+"""An item that is too large is divided so often."""
 MAX_CHILDREN = 5
 """Parents that are asked for until one has children."""
 
@@ -39,7 +42,7 @@ def context_of(source: LiveSource, mode: str) -> Context:
 async def first_page(source: LiveSource, item: WorkItem, context: Context) -> PageFound:
     """Of a divided item, that of its first part with records, however far down. Raises `UsageError` where the processor
     fails."""
-    found = await _page(source, item, context)
+    found = await _answered(source, item, context)
     while (child := found.child) is not None:
         for part in islice(child_parts(source.app, child), MAX_CHILDREN):
             found = await _page(source, part, context_of(source, context.run.mode))
@@ -50,6 +53,19 @@ async def first_page(source: LiveSource, item: WorkItem, context: Context) -> Pa
         else:
             return PageFound((), child)
     return found
+
+
+async def _answered(source: LiveSource, item: WorkItem, context: Context) -> PageFound:
+    """Of a part of the item, where it holds more than the API hands out at once."""
+    for _ in range(MAX_DIVISIONS):
+        try:
+            return await _page(source, item, context)
+        except ApiError as error:
+            parts = source.app.divide(item) if error.action is Action.SPLIT else ()
+            if not parts:
+                raise
+            item, context = parts[0], context_of(source, context.run.mode)
+    return await _page(source, item, context)
 
 
 async def _page(source: LiveSource, item: WorkItem, context: Context) -> PageFound:
