@@ -11,7 +11,8 @@ from haulier.api.http.server_time import ServerTime, ask_server_time
 from haulier.api.http.transport import Transport, TransportError
 from haulier.api.limits.patience import Patience
 from haulier.api.paging.totals import Total
-from haulier.api.requester import ApiParts, ItemPlace, MovedTotal, Usage
+from haulier.api.records.item_counts import MovedTotal
+from haulier.api.requester import ApiParts, ItemPlace, Usage
 from haulier.api.scope.scope import Scope
 from haulier.api.search.knowledge import SearchKnowledge
 from haulier.api.session import ItemApi

@@ -21,8 +21,8 @@ from haulier.api.http.transport import Request, Response, Trail, Transport, Tran
 from haulier.api.limits.ahead_room import AheadRoom
 from haulier.api.limits.patience import Patience
 from haulier.api.limits.retry_budget import RetryBudget
+from haulier.api.records.item_counts import MovedTotal, Presence
 from haulier.api.records.next_sign import SignTotals, StreamSigns
-from haulier.api.records.presence import Presence
 from haulier.api.scope.current_run import current_run
 from haulier.api.scope.gate import Ahead
 from haulier.api.scope.scope import Scope
@@ -101,14 +101,6 @@ class ApiParts:
     findings: ClientFindings = field(default_factory=ClientFindings)
     budget: RetryBudget = field(default_factory=RetryBudget)
     ahead_room: AheadRoom = field(default_factory=AheadRoom)
-
-
-@dataclass(frozen=True, slots=True)
-class MovedTotal:
-    """A total that changed while the item was read. Its records number ``reread``."""
-
-    promised: int
-    reread: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,9 +10,9 @@ from msgspec import Raw
 
 from haulier.api.paging.graphql import GraphQL
 from haulier.api.paging.paginator import Paginator, text_of_raw
+from haulier.api.records.item_counts import Presence
 from haulier.api.records.page import Page
 from haulier.api.records.paths import first_byte
-from haulier.api.records.presence import Presence
 from haulier.sources.context import Context
 from haulier.sources.joined import Asked
 from haulier.sources.recipe import Pairs, StreamRecipe

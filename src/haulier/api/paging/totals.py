@@ -8,8 +8,8 @@ import msgspec
 
 from haulier.api.errors import BodyError, MovedError
 from haulier.api.paging.paginator import PageAnswer, whole_number
+from haulier.api.records.item_counts import MovedTotal
 from haulier.api.records.paths import check_path, describe
-from haulier.api.requester import MovedTotal
 from haulier.errors import UsageError
 
 

@@ -1,13 +1,21 @@
-"""What of that which may be absent was there, by the declaration of the source."""
+"""What is counted of an item beside its records."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 
+@dataclass(frozen=True, slots=True)
+class MovedTotal:
+    """A total that changed while the item was read. Its records number ``reread``."""
+
+    promised: int
+    reread: int
+
+
 @dataclass
 class Presence:
-    """Counts parents' lists and joined values that were asked for."""
+    """Parents' lists and joined values that were asked for and may be absent, as the source declares."""
 
     present: int = 0
     absent: int = 0
