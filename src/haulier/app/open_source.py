@@ -59,6 +59,13 @@ class Options:
     is_child: bool = False
     """A parent tells a person what is wrong with the machine."""
     has_children: bool = False
+    kept_by: str | None = None
+    """The queue beside which stands what outlives runs, where another one is used."""
+
+    def apart(self, app: App) -> Options:
+        """With a queue in memory, for who shares no limits with others and leaves nothing behind but refresh tokens: an
+        issuer may have replaced one."""
+        return replace(self, queue="memory", kept_by=self.queue or app.queue)
 
 
 class Hook(Protocol):
@@ -272,7 +279,7 @@ async def open_live(
         redactor = Redactor()
         for secret in app.secrets:
             redactor.add(secret)
-        shared = TokenFile(_token_path(source), _grants(source))
+        shared = TokenFile(_token_path(source), await _grants(source, options, stack))
         transport = AiohttpTransport(
             app.api,
             clock=source.clock,
@@ -311,17 +318,36 @@ def _token_path(source: OpenSource) -> Path | None:
     return None if file is None else file.with_name(f"{file.name}.token-{source.app.name}")
 
 
-def _grants(source: OpenSource) -> Callable[[str], Grants] | None:
+async def _grants(
+    source: OpenSource, options: Options, stack: contextlib.AsyncExitStack
+) -> Callable[[str], Grants] | None:
     """Where refresh tokens outlive a run: beside the queue's file; in the rows where workers share no disk."""
     from haulier.api.identity.grant_file import GrantFile
     from haulier.api.identity.grant_row import GrantRow
+    from haulier.api.identity.refresh_token import RefreshToken
 
-    file = source.local_file
+    if not isinstance(source.app.api.auth, RefreshToken):
+        return None
+    app, file, rows, has_file = source.app, source.local_file, source.rows, source.rows_file is not None
+    if options.kept_by is not None:
+        backend = queue_backend(
+            options.kept_by,
+            base=app.base,
+            source=app.name,
+            clock=source.clock,
+            lease_seconds=options.worker.lease_seconds,
+            is_reader=True,
+        )
+        queue, own_rows = backend.open_both()
+        stack.push_async_callback(queue.close)
+        file, has_file = backend.local_file, own_rows is not None
+        rows = own_rows or _rows_of(source.lake, queue)
+        stack.push_async_callback(rows.close)
     if file is None:
         return None
-    if source.rows_file is None:
-        return lambda secret: GrantRow(source.rows, f"grant/{source.app.name}", secret)
-    return lambda _: GrantFile(file.with_name(f"{file.name}.grant-{source.app.name}"))
+    if has_file:
+        return lambda _: GrantFile(file.with_name(f"{file.name}.grant-{app.name}"))
+    return lambda secret: GrantRow(rows, f"grant/{app.name}", secret)
 
 
 def _same_source_check(app: App) -> Callable[[Run], None]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 from collections.abc import AsyncIterator
 from importlib.metadata import version
 
@@ -110,7 +109,7 @@ async def _find_around(app: App, options: Options) -> AsyncIterator[Finding]:
         yield Finding(check="first_page", state="away", text="The API is not asked while its requests are held back.")
         return
     # Without others at work there are no limits to share, and a queue in memory leaves nothing behind.
-    shared = options if scope is not None else dataclasses.replace(options, queue="memory")
+    shared = options if scope is not None else options.apart(app)
     async for finding in _find_api(app, shared):
         yield finding
 

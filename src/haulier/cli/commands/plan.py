@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import click
 import msgspec
 from click.core import ParameterSource
@@ -85,7 +83,7 @@ async def command(
     async with open_source(call.app, call.options, writes=False) as seen:
         row = await read_row(seen)
     # Where nobody ever worked, a gate to share would first have to be written.
-    options = call.options if row is not None else replace(call.options, queue="memory")
+    options = call.options if row is not None else call.options.apart(call.app)
     async with open_live(call.app, options, writes=False) as source:
         source.client.scope.end_waits()  # A person waits for the answer.
         say(f"Enumerating a run of mode {mode} of {call.app.name}; nothing is enqueued ...")

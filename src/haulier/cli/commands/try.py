@@ -111,7 +111,7 @@ async def _try_key(app: App, options: Options, wanted: _Wanted, as_json: bool) -
     streams = () if found is not None else wanted.streams(app)
     printer = RequestPrinter(as_json=as_json)
     # Where nobody ever worked, a gate to share would first have to be written.
-    options = options if workers is not None else replace(options, queue="memory")
+    options = options if workers is not None else options.apart(app)
     async with open_live(app, options, around=printer.around, writes=False) as source:
         printer.source = source
         source.client.scope.end_waits()
@@ -139,7 +139,7 @@ async def _try(app: App, options: Options, wanted: _Wanted, pages: int, as_json:
     mode, streams = wanted.mode, wanted.streams(app)
     await require_not_held(app, options)
     printer = RequestPrinter(as_json=as_json)
-    async with open_live(app, replace(options, queue="memory"), around=printer.around, writes=False) as source:
+    async with open_live(app, options.apart(app), around=printer.around, writes=False) as source:
         printer.source = source
         source.client.scope.end_waits()  # A person waits for the answer.
         item = await _find(source, mode, streams, None)
