@@ -23,6 +23,8 @@ __all__ = [  # noqa: RUF022 - in groups
     "AwsSignature",
     "Basic",
     "Bearer",
+    "Digest",
+    "Login",
     "ClientCredentials",
     "RefreshToken",
     "JwtBearer",
@@ -85,7 +87,9 @@ if TYPE_CHECKING:
     from haulier.api.http.transport import Response
     from haulier.api.http.urls import Encoded, Link
     from haulier.api.identity.auth import ApiKey, Auth, Basic, Bearer, Secret, env
+    from haulier.api.identity.digest import Digest
     from haulier.api.identity.jwt_bearer import Jwt, JwtBearer
+    from haulier.api.identity.login import Login
     from haulier.api.identity.oauth2 import ClientCredentials
     from haulier.api.identity.refresh_token import RefreshToken
     from haulier.api.identity.sigv4 import AwsSignature
@@ -129,6 +133,7 @@ _HOMES = {
     "ClientCredentials": "api.identity.oauth2",
     "Context": "sources.context",
     "Cursor": "api.paging.cursors",
+    "Digest": "api.identity.digest",
     "Encoded": "api.http.urls",
     "Fault": "api.errors",
     "FeedStart": "items.feed_start",
@@ -145,6 +150,7 @@ _HOMES = {
     "Link": "api.http.urls",
     "LinkHeader": "api.paging.links",
     "LinkList": "api.paging.link_list",
+    "Login": "api.identity.login",
     "Lookup": "sources.recipe",
     "NextUrl": "api.paging.links",
     "OData": "api.paging.links",

@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from haulier.api.identity.auth import ApiKey, Auth, Basic, Bearer, Secret
+from haulier.api.identity.digest import Digest
 from haulier.api.identity.jwt_bearer import Jwt, JwtBearer
+from haulier.api.identity.login import Login
 from haulier.api.identity.oauth2 import ClientCredentials
 from haulier.api.identity.refresh_token import RefreshToken
 from haulier.api.identity.sigv4 import AwsSignature
@@ -57,6 +59,16 @@ AUTHS |= {
     f'{{ refresh_token = "r", {CLIENT}, refresh_token_at = "d.r", in_body = true }}': RefreshToken(
         "https://login.example.com/t", "i", "r", "s", refresh_token_at="d.r", in_body=True
     ),
+    '{ scheme = "digest", user = "u", password = "p" }': Digest("u", "p"),
+    '{ login = "/session", json = { user = { name = "u" } }, token_at = "t", header = "X-Auth", prefix = "" }': Login(
+        "/session", json={"user": {"name": "u"}}, token_at="t", header="X-Auth", prefix=""
+    ),
+    '{ login = "/session", form = { user = "u" }, cookie = "SID" }': Login(
+        "/session", form={"user": "u"}, cookie="SID"
+    ),
+    '{ login = "/session", form = { user = "u" }, token_header = "X-T", expires = { at = "e", format = "ms" } }': Login(
+        "/session", form={"user": "u"}, token_header="X-T", expires={"at": "e", "format": "ms"}
+    ),
     f"{{ {JWT} }}": JwtBearer(SIGNED),
     f'{{ {JWT}, token_url = "https://login.example.com/t", use = "client", client_id = "c" }}': JwtBearer(
         SIGNED, "https://login.example.com/t", use="client", client_id="c"
@@ -104,6 +116,13 @@ def test_every_kind_of_credentials_is_tried_above() -> None:
         ),
         (f'{{ {CLIENT}, refresh_token_at = "x" }}', "api.auth.refresh_token_at: unknown key."),
         (f'{{ {CLIENT}, refresh_token = "r", {JWT} }}', "`refresh_token` and `jwt` cannot be used together"),
+        ('{ scheme = "basic", user = "u", password = "p" }', 'api.auth.scheme: expected "digest", found'),
+        ('{ login = "session", json = { u = 1 }, token_at = "t" }', "api.auth.login: "),
+        (
+            '{ login = "/session", json = {}, token_at = "t" }',
+            "api.auth.json: expected a non-empty table, found an empty table.",
+        ),
+        ('{ login = "/session", json = { u = 1 } }', "api.auth: a login gives a token or a cookie."),
         (f"{{ {CLIENT}, send = 1 }}", 'api.auth.send: expected "form" or "json", found 1'),
         (f'{{ {JWT}, scope = "read" }}', "api.auth: without a token_url the JWT goes to the API itself."),
         ('{ jwt = { key = "k", claims = { at = 2024-01-01 } } }', "api.auth.jwt.claims.at: JSON has no times"),

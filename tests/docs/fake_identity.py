@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 import time
 from base64 import b64encode
 from collections.abc import Callable
@@ -56,6 +58,49 @@ class Invoices(Made):
         return super().answer(asked)
 
 
+class Hotels(Made):
+    """One live session, which ends after some answers; a login ends the one before."""
+
+    def __init__(self, records: list[Record]) -> None:
+        super().__init__(records, by_ids("hotels"))
+        self._sessions, self._left = 0, 0
+
+    def answer(self, asked: Asked) -> Reply:
+        if asked.path == "/v2/session":
+            assert asked.json == {"user": SECRET, "password": SECRET}
+            self._sessions, self._left = self._sessions + 1, 8
+            return Reply({"data": {"token": f"session-{self._sessions}"}}, 201)
+        if asked.headers.get("x-session") != f"session-{self._sessions}" or not self._left:
+            return Reply({"error": "log in"}, 401)
+        self._left -= 1
+        return super().answer(asked)
+
+
+class Cameras(Made):
+    """Digest by MD5, with nonces that run out; a count that comes twice is refused."""
+
+    def __init__(self, records: list[Record]) -> None:
+        super().__init__(records, by_ids("recordings"))
+        self._counts: dict[str, set[str]] = {}
+
+    def answer(self, asked: Asked) -> Reply:
+        said = dict(re.findall(r'(\w+)="?([^",]+)"?', asked.headers.get("authorization", "")))
+        words = (said.get("nonce"), said.get("nc"), said.get("cnonce"), "auth")
+        first, second = _md5(f"{SECRET}:camera:{SECRET}"), _md5(f"GET:{asked.target}")
+        is_right = said.get("response") == _md5(f"{first}:{':'.join(map(str, words))}:{second}")
+        counts = self._counts.setdefault(said.get("nonce", ""), set())
+        if is_right and said["nc"] not in counts and len(counts) < 9:
+            counts.add(said["nc"])
+            return super().answer(asked)
+        stale = ", stale=true" if is_right else ""
+        challenge = f'Digest realm="camera", nonce="n{len(self._counts)}", qop="auth", algorithm=MD5{stale}'
+        return Reply({"error": "who are you?"}, 401, {"WWW-Authenticate": challenge})
+
+
+def _md5(text: str) -> str:
+    return hashlib.md5(text.encode()).hexdigest()
+
+
 class Campaigns(Made):
     """Knows the public key alone; a JWT that says it was issued in the future, or is good for long, is refused."""
 
@@ -89,6 +134,8 @@ def rates(asked: Asked, records: list[Record]) -> Reply:
 
 
 IDENTITIES: dict[str, Callable[[], FakeApi]] = {
+    "hotels": lambda: Hotels(things(900)),
+    "cameras": lambda: Cameras(things(900)),
     "bills": lambda: Invoices(things(900)),
     "meetings": lambda: Meetings(things(900)),
     "campaigns": lambda: Campaigns(things(900)),

@@ -37,6 +37,8 @@ _OWN: Final = {
     "Bearer": "open",
     "ClientCredentials": "open",
     "JwtBearer": "open",
+    "Digest": "open",
+    "Login": "open",
     "RefreshToken": "open",
     # An item's account, what trying a source out sets, and what becomes of the item.
     "ItemApi": "assumption close is_held is_waiting most_pages usage request(expected)",

@@ -26,6 +26,7 @@ from haulier import (
     Context,
     Continuation,
     Cursor,
+    Digest,
     Encoded,
     Fault,
     FeedStart,
@@ -42,6 +43,7 @@ from haulier import (
     Link,
     LinkHeader,
     LinkList,
+    Login,
     Lookup,
     NextUrl,
     OData,
@@ -91,6 +93,10 @@ SECRET = env("PROXY")
 assert_type(SECRET, Secret)
 PROXIED = Api("https://api.example.com", proxy=SECRET)
 RULES = (Rule(Action.PAUSE, status=403, text="rate limit"), Rule(Action.ABSENT, status=410))
+LOGGED_IN: tuple[Auth, ...] = (
+    Login("/session", json={"user": "me", "password": env("PASSWORD")}, token_at="token"),
+    Digest("me", env("PASSWORD")),
+)
 REFRESHED = RefreshToken("https://login.example.com", "app", env("REFRESH_TOKEN"), refresh_token_at="next")
 JWT_SIGNED = JwtBearer(
     Jwt(key=env("KEY"), issuer="me", claims={"scope": "read"}), "https://login.example.com", use="client"

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from haulier.api.identity.auth import ApiKey, Auth, Basic, Bearer
+from haulier.api.identity.digest import Digest
 from haulier.api.identity.sigv4 import AwsSignature
 from haulier.api.identity.tls import Tls
 from haulier.config.fields import Field, TableShape
 from haulier.config.file_path import FilePath
-from haulier.config.token_tables import CLIENT_AUTH, JWT_AUTH, REFRESH_AUTH
-from haulier.config.value_kinds import OneOfTables, SecretText, TableOf, Text
+from haulier.config.place import Place
+from haulier.config.token_tables import CLIENT_AUTH, JWT_AUTH, LOGIN_AUTH, REFRESH_AUTH
+from haulier.config.value_kinds import Choice, OneOfTables, SecretText, TableOf, Text
 
 BEARER = Field(
     "bearer", SecretText(), "The token of `Authorization: Bearer`.", 'bearer = "${API_TOKEN}"', True, to="token"
@@ -30,6 +34,19 @@ USER = Field("user", SecretText(), "The user name of `Authorization: Basic`.", '
 PASSWORD = Field("password", SecretText(), "The password.", 'password = "${API_PASSWORD}"')
 BASIC_AUTH = TableShape("A user name and password.", USER, PASSWORD)
 
+SCHEME = Field(
+    "scheme", Choice(("digest",)), "How the password is used; Basic without it.", 'scheme = "digest"', True, to=""
+)
+DIGEST_PASSWORD = Field("password", SecretText(), "The password.", 'password = "${API_PASSWORD}"', True)
+DIGEST_AUTH = TableShape("A user name and password by Digest.", SCHEME, USER, DIGEST_PASSWORD)
+
+
+class DigestTable(TableOf[Auth]):
+    def read(self, value: Any, place: Place, example: str) -> Auth:
+        self.shape.open(value, place).need(SCHEME)
+        return super().read(value, place, example)
+
+
 AWS = Field(
     "aws",
     Text(),
@@ -48,6 +65,8 @@ AUTH_TABLES: dict[str, TableOf[Auth]] = {
     "query": TableOf(QUERY_AUTH, ApiKey),
     "path": TableOf(PATH_AUTH, ApiKey),
     "user": TableOf(BASIC_AUTH, Basic),
+    "scheme": DigestTable(DIGEST_AUTH, Digest),
+    "login": LOGIN_AUTH,
     "aws": TableOf(AWS_AUTH, AwsSignature),
     "token_url": CLIENT_AUTH,
     "refresh_token": REFRESH_AUTH,
@@ -60,6 +79,7 @@ AUTH_KINDS = OneOfTables(
     "{ path = ..., value = ... }, { user = ..., password = ... }, "
     "{ token_url = ..., client_id = ..., client_secret = ... }, "
     "{ token_url = ..., client_id = ..., refresh_token = ... }, { token_url = ..., jwt = ... }, "
+    '{ user = ..., password = ..., scheme = "digest" }, { login = ..., json = ..., token_at = ... }, '
     "{ aws = ..., region = ... }.",
 )
 

@@ -1,4 +1,4 @@
-"""The tables of `auth` for tokens that are issued: by a token endpoint of OAuth 2, for a signed JWT."""
+"""The tables of `auth` for tokens that are issued: by a token endpoint of OAuth 2, for a signed JWT, by a login."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ from typing import Any
 from haulier.api.identity.auth import Auth
 from haulier.api.identity.issuer import EXPIRY_FORMATS
 from haulier.api.identity.jwt_bearer import ALGORITHMS, USES, Jwt, JwtBearer
+from haulier.api.identity.login import Login
 from haulier.api.identity.oauth2 import ClientCredentials
 from haulier.api.identity.refresh_token import RefreshToken
 from haulier.api.identity.token_endpoint import SENDINGS
 from haulier.config.fields import Field, TableShape
 from haulier.config.file_path import FilePath
+from haulier.config.lookups import PathText
 from haulier.config.place import Place
 from haulier.config.request_kinds import JsonPath, QueryPairs
 from haulier.config.secret_values import SecretObject
@@ -163,4 +165,31 @@ USE = Field(
 JWT_CLIENT_ID = Field("client_id", SecretText(), "The client ID, where the issuer wants it.", 'client_id = "app"')
 JWT_AUTH: TableOf[Auth] = TableOf(
     TableShape("A signed JWT.", JWT, JWT_TOKEN_URL, USE, JWT_CLIENT_ID, SCOPE, PARAMETERS, SEND, *_ANSWER), JwtBearer
+)
+
+LOGIN = Field("login", PathText(), "The path of the login, below the API's url.", 'login = "/session"', True, to="path")
+LOGIN_JSON = Field(
+    "json", SecretObject(), "What is sent, as JSON.", 'json = { user = "${USER}", password = "${PASSWORD}" }'
+)
+LOGIN_FORM = Field(
+    "form", SecretObject(), "What is sent, as a form.", 'form = { user = "${USER}", password = "${PASSWORD}" }'
+)
+TOKEN_HEADER_OF_ANSWER = Field(
+    "token_header", Text(), "The header of the answer with the token.", 'token_header = "X-Subject-Token"'
+)
+COOKIE = Field("cookie", Text(), "The cookie that goes with each request, instead of a token.", 'cookie = "JSESSIONID"')
+LOGIN_AUTH: TableOf[Auth] = TableOf(
+    TableShape(
+        "A session that begins with a login.",
+        LOGIN,
+        LOGIN_JSON,
+        LOGIN_FORM,
+        TOKEN_AT,
+        TOKEN_HEADER_OF_ANSWER,
+        COOKIE,
+        EXPIRES,
+        TOKEN_HEADER,
+        TOKEN_PREFIX,
+    ),
+    Login,
 )

@@ -71,12 +71,16 @@ class Sender:
             return await self._send_timed(self._follow, request.replace(headers=headers))
 
     async def send_bare(self, request: Request) -> Response:
-        """Send to an issuer of credentials: any origin, without the API's headers and redirects.
+        """Send to an issuer of credentials: any origin, without the API's headers and redirects. A path instead of an
+        address is one of the API itself, and has its headers.
 
         It takes no slot, since the requests that wait for the credentials hold them.
         """
+        url, headers = request.url, self._agent
+        if url.startswith("/"):
+            url, headers = self._settings.url.rstrip("/") + url, self._headers
         return await self._send_timed(
-            self._exchange, request.replace(headers=_merge_headers(request.headers, self._agent))
+            self._exchange, request.replace(url=url, headers=_merge_headers(request.headers, headers))
         )
 
     async def _send_timed(self, act: Exchange, request: Request) -> Response:
