@@ -184,7 +184,8 @@ class ItemApi:
         if window is not None and not search.time:
             raise UsageError("A search without a `time` cannot be asked for a window. Name the field of the time.")
         span = None if window is None else span_of(search, window)
-        reader = SearchReader(self._requester, self._search_server(rules), search, span)
+        is_sample = self.most_pages is not None
+        reader = SearchReader(self._requester, self._search_server(rules), search, span, is_sample=is_sample)
         found = reader.pages()
         return found if self.most_pages is None else _first_of(found, self.most_pages)
 

@@ -225,7 +225,8 @@ async def test_a_wrong_search_is_refused_before_a_run(search_store: SearchStore,
                 await context.api.check_search(search)
         there = Search(f"{index}-none", time="at", query={"exists": {"field": "at"}})
         await context.api.check_search(there)
-        for search in (Search(index, time="when"), Search("nothing-*", time="at")):
+        gone = Search("nothing", time="at")
+        for search in (Search(index, time="when"), Search(index, time="when", slices=2), gone, replace(gone, slices=2)):
             with pytest.raises(ApiError) as caught:
                 await read(context.api, search)
             assert caught.value.action is Action.CONFIG

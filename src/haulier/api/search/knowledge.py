@@ -12,8 +12,7 @@ from haulier.api.search.dialect import Dialect
 class SearchKnowledge:
     dialect: Dialect | None = None
     asking: asyncio.Lock = field(default_factory=asyncio.Lock)
-    large: set[tuple[str, str]] = field(default_factory=set)
-    """Index and time field of searches whose newest item took more than one page: the next one begins with a point in
-    time."""
+    newest: dict[tuple[str, str], int] = field(default_factory=dict)
+    """Documents of the newest item, by index and field of time: a guess at those of the next one."""
     checked: set[tuple[str, str]] = field(default_factory=set)
-    """The same, of searches whose indices were looked at."""
+    """Index and field of time of searches whose indices were looked at."""

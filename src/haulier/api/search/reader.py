@@ -40,7 +40,10 @@ class _PointInTime:
 
 
 class SearchReader:
-    def __init__(self, requester: Requester, server: SearchServer, search: Search, span: Span | None) -> None:
+    def __init__(
+        self, requester: Requester, server: SearchServer, search: Search, span: Span | None, *, is_sample: bool = False
+    ) -> None:
+        """``is_sample``: a few pages of the item are looked at, so nothing is guessed of it."""
         self._requester = requester
         self._server = server
         self._search = search
@@ -48,13 +51,14 @@ class SearchReader:
         self._size = search.size
         self._hits = DistinctHits()
         self._name = (search.index, search.time)
+        self._is_sample = is_sample
         self._promised = 0
         """Documents of all walks, as the server counts them."""
+        self._whole = 0
 
     async def pages(self) -> AsyncGenerator[Page, None]:
         """Raises `ApiError` unless as many documents came as there are, each once."""
-        large = self._server.knowledge.large
-        if self._name not in large:
+        if self._is_sample or not await self._is_likely_large():
             page = await self._first_alone()
             if page is not None:
                 self._hits.add(page.places)
@@ -75,12 +79,18 @@ class SearchReader:
         self._note_first(page)
         if page.total == 0:
             await self._prove_empty()
-        if page.total is not None and page.total <= len(page):
-            return page
-        if (await self._server.dialect()).has_points_in_time:
-            # Without them its parts have to be asked: each would be divided unseen, and its parts as well.
-            self._server.knowledge.large.add(self._name)
-        return None
+        total = self._guess if page.total is None else page.total
+        self._server.knowledge.newest[self._name] = total
+        return page if page.total is not None and page.total <= len(page) else None
+
+    @property
+    def _guess(self) -> int:
+        """At the documents of the item. Who declares slices says that items are large."""
+        return self._server.knowledge.newest.get(self._name, MAX_DOCUMENTS if self._search.slices > 1 else 0)
+
+    async def _is_likely_large(self) -> bool:
+        """Never where there are no points in time: each item would be divided unseen, and its parts as well."""
+        return self._guess > self._size and (await self._server.dialect()).has_points_in_time
 
     async def _page(self, size: int) -> HitPage:
         return await self._server.search(self._search, search_body(self._search, self._span, size))
@@ -117,23 +127,32 @@ class SearchReader:
             await self._server.close_point(dialect, point.id)
 
     async def _read(self, point: _PointInTime) -> AsyncGenerator[HitPage, None]:
-        total: int | None = None
-        if self._search.slices > 1:
-            total = self._total_of(await self._page_of(point, 0, [], None))
-        parts = 1 if total is None or total <= SLICED_PAGES * self._size else self._search.slices
-        walks = [self._walk(point, (number, parts) if parts > 1 else None) for number in range(parts)]
-        async with aclosing(walks[0] if parts == 1 else merge(walks)) as pages:
+        slices = self._search.slices
+        is_sliced = slices > 1 and self._guess > SLICED_PAGES * self._size
+        if is_sliced:
+            # Counted beside them, since documents that are in no slice are in no total of one.
+            pages = merge([self._count(point), *(self._walk(point, (number, slices)) for number in range(slices))])
+        else:
+            pages = self._walk(point, None)
+        async with aclosing(pages):
             async for page in pages:
                 yield page
                 del page
-        if self._promised <= self._search.size:
-            self._server.knowledge.large.discard(self._name)
-        if total is not None and self._promised != total:
+        self._server.knowledge.newest[self._name] = self._promised
+        if not self._promised:
+            await self._prove_empty()
+        if is_sliced and self._promised != self._whole:
             raise PagingError(
-                f"A point in time of {self._search.index!r} has {total:,} documents here, and its {parts} slices say "
-                f"that they have {self._promised:,}."
+                f"A point in time of {self._search.index!r} has {self._whole:,} documents here, and its {slices} "
+                f"slices say that they have {self._promised:,}."
             )
         self._compare(self._promised)
+
+    async def _count(self, point: _PointInTime) -> AsyncGenerator[HitPage, None]:
+        """The whole of a point in time, as a page without documents."""
+        page = await self._page_of(point, 0, [], None)
+        self._whole = self._total_of(page)
+        yield page
 
     async def _walk(self, point: _PointInTime, part: tuple[int, int] | None) -> AsyncGenerator[HitPage, None]:
         """The pages of a slice, or of all."""

@@ -27,6 +27,7 @@ _LOST: Final = tuple(Rule(Action.RESTART, status=status, text=LOST_POINT) for st
 """A good answer is not searched for the text: a record may hold it."""
 _JSON: Final = (("Content-Type", "application/json"),)
 """Both servers read it. The types of one version of a client are refused by others."""
+_NO_INDEX: Final = "index_not_found_exception"
 _NOT_TOLD: Final = frozenset({403, 404, 405})
 
 T = TypeVar("T")
@@ -100,22 +101,31 @@ class SearchServer:
                 raise lost_point_error(f"{self.shown(request)}: the point in time is gone") from error
             raise
         if not page.shards:
-            raise ApiError(
-                f"{self.shown(request)}: no index is called {search.index!r}, so that nothing was searched "
-                "(_shards.total is 0). Correct `index`, or give the credentials the right to read it.",
-                action=Action.CONFIG,
-            )
+            raise self._no_index_error(request, "nothing was searched (_shards.total is 0)")
         return page
 
-    async def _send(self, request: Request, read: Callable[[Response], T], *, is_repeatable: bool = True) -> T:
-        answered = await self._requester.send(
-            request,
-            read,
-            expected=ExpectedAnswer(),
-            rules=(*_LOST, *self._rules),
-            is_first_page=is_repeatable,
-            is_repeatable=is_repeatable,
+    def _no_index_error(self, request: Request, said: str, status: int | None = None) -> ApiError:
+        return ApiError(
+            f"{self.shown(request)}: no index has this name: {said}. Correct `index`, or give the credentials the "
+            "right to read it.",
+            action=Action.CONFIG,
+            status=status,
         )
+
+    async def _send(self, request: Request, read: Callable[[Response], T], *, is_repeatable: bool = True) -> T:
+        try:
+            answered = await self._requester.send(
+                request,
+                read,
+                expected=ExpectedAnswer(),
+                rules=(*_LOST, *self._rules),
+                is_first_page=is_repeatable,
+                is_repeatable=is_repeatable,
+            )
+        except ApiError as error:
+            if error.status == 404 and _NO_INDEX in error.excerpt:
+                raise self._no_index_error(request, _NO_INDEX, 404) from error
+            raise
         if answered.value is None:
             raise ApiError(
                 f"{self.shown(request)}: a rule of the source calls this answer {answered.action!r}, which a search "
