@@ -39,6 +39,8 @@ class SearchFake:
     distribution: str = ""
     """``opensearch``, or "" for Elasticsearch."""
     version: str = "8.19.3"
+    shown: str = ""
+    """The version that it shows without its distribution, as `compatibility.override_main_response_version` has it."""
     flavor: str = "default"
     """``oss``: built without X-Pack, as Amazon's Elasticsearch 7.10. No point in time."""
     indices: dict[str, Index] = field(default_factory=dict)
@@ -100,7 +102,10 @@ class SearchFake:
             version = {"number": self.version, "build_flavor": self.flavor}
             if self.is_opensearch:
                 version = {"number": self.version, "distribution": self.distribution}
-            return web.json_response({"version": version, "tagline": "You Know, for Search"})
+            if self.shown:
+                version = {"number": self.shown}
+            words = "The OpenSearch Project" if self.is_opensearch else "You Know, for Search"
+            return web.json_response({"version": version, "tagline": words})
         if path.endswith("/_field_caps"):
             return web.json_response(self._field_caps(path.split("/")[1], request.query["fields"].split(",")))
         opens = "/_search/point_in_time" if self.is_opensearch else "/_pit"

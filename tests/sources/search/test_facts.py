@@ -69,6 +69,7 @@ SERVERS = {
     "elasticsearch 7.10": (SearchFake(version="7.10.2"), ', tie = "event"'),
     "opensearch": (SearchFake("opensearch", "3.3.0"), ""),
     "opensearch 2": (SearchFake("opensearch", "2.11.0"), ', tie = "event"'),
+    "opensearch that shows 7.10.2": (SearchFake("opensearch", "2.11.0", shown="7.10.2"), ', tie = "event"'),
     "new names": (SearchFake(ids_change=True), ""),
 }
 
