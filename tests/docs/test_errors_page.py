@@ -32,7 +32,7 @@ def test_every_class_of_an_error_is_on_the_page() -> None:
     foreign = written - {error.__name__ for error in errors()} - {"HaulierError"}
     for name in foreign:  # Raised and caught within one file, or within the processor's own process.
         source = "".join(path.read_text("utf-8") for path in sources)
-        assert re.search(rf"^class {name}\((Exception|ValueError|aiohttp\.ClientError)\)", source, re.M), name
+        assert re.search(rf"^class {name}\((Exception|ValueError|LinkError|aiohttp\.ClientError)\)", source, re.M), name
     assert exit_codes().keys() == set("01234")
 
 
