@@ -99,11 +99,15 @@ class Counting:
     password: str = "canary-password"
     nonces: dict[str, set[str]] = field(default_factory=dict)
     statuses: list[int] = field(default_factory=list)
+    needs_cookie: bool = False
+    """As Flask-HTTPAuth does, which keeps its nonces in a session's cookie; curl without a jar is refused by it."""
 
     def answer(self, seen: Seen) -> Answer:
         said = dict(re.findall(r'(\w+)="?([^",]+)"?', seen.headers.get("Authorization", "")))
         counts = self.nonces.get(said.get("nonce", ""))
         is_right = bool(said) and said["response"] == self.expected(seen, said) and said["uri"] == seen.target
+        if self.needs_cookie and said and f"session={said['nonce']}" not in seen.headers.get("Cookie", "").split("; "):
+            is_right = False
         if is_right and counts is not None and len(counts) < self.uses and said["nc"] not in counts:
             counts.add(said["nc"])
             self.statuses.append(200)
@@ -113,7 +117,8 @@ class Counting:
         stale = ", stale=true" if is_right and self.says_stale else ""
         fields = f'realm="api", nonce="{nonce}", qop="auth", opaque="o", algorithm={self.algorithm}{stale}'
         self.statuses.append(401)
-        return [http(b"{}", f"WWW-Authenticate: Digest {fields}", status="401 Unauthorized")]
+        cookies = [f"Set-Cookie: session={nonce}; HttpOnly; Path=/", "Set-Cookie: old=; Max-Age=0"]
+        return [http(b"{}", f"WWW-Authenticate: Digest {fields}", *cookies, status="401 Unauthorized")]
 
     def expected(self, seen: Seen, said: dict[str, str]) -> str:
         def hashed(text: str) -> str:
@@ -154,6 +159,19 @@ async def test_parallel_requests_have_counts_of_their_own_and_outlive_a_nonce(sa
         answers = await asyncio.gather(*(get(transport, server, f"/{number}") for number in range(100)))
         assert [answer.status for answer in answers] == [200] * 100
         assert api.statuses.count(200) == 100
+
+
+async def test_a_cookie_beside_the_nonce_goes_with_it() -> None:
+    """And no further: those of the request stay."""
+    api = Counting(uses=20, needs_cookie=True)
+    async with (
+        raw_server(by=api.answer) as server,
+        transport_to(server, auth=Digest("me", "canary-password"), in_flight=12) as transport,
+    ):
+        asked = (get(transport, server, "/", ("Cookie", "pin=3; session=x")) for _ in range(50))
+        assert {answer.status for answer in await asyncio.gather(*asked)} == {200}
+        good = [seen.headers["Cookie"] for seen in server.requests if "Authorization" in seen.headers]
+        assert all(re.fullmatch(r"pin=3; session=nonce-\d+", cookies) for cookies in good)
 
 
 async def test_a_wrong_password_is_asked_twice_and_no_more() -> None:

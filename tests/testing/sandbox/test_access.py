@@ -30,6 +30,16 @@ HOW = {
     "basic": ("me:hush", '{ user = "${U}", password = "${S}" }', {"U": "me", "S": "hush"}),
     "header": ("hush", '{ header = "X-Api-Key", value = "${S}" }', {"S": "hush"}),
     "query": ("hush", '{ query = "api_key", value = "${S}" }', {"S": "hush"}),
+    "digest": (
+        "me:hush",
+        '{ scheme = "digest", user = "${U}", password = "${S}" }',
+        {"U": "me", "S": "hush"},
+    ),
+    "refresh": (
+        "hush",
+        '{ token_url = "${URL}/oauth2/token", client_id = "sandbox", refresh_token = "${S}" }',
+        {"S": "hush"},
+    ),
     "oauth2": (
         "hush",
         '{ token_url = "${URL}/oauth2/token", client_id = "sandbox", client_secret = "${S}" }',
@@ -55,8 +65,9 @@ async def test_haulier_is_let_in_by_each_kind_of_credentials(auth: str, tmp_path
                 async for page in source.processors[type(item)](item, context):
                     ids += [json.loads(bytes(record))["id"] for record in page.records]  # type: ignore[union-attr]
         assert ids == [*range(1, 26)]
-        assert api.counters.by_status == {401: 1, 200: 3}
-        assert api.counters.access_tokens == (auth == "oauth2")
+        # Digest is asked for by one refusal more.
+        assert api.counters.by_status == {401: 1 + (auth == "digest"), 200: 3}
+        assert api.counters.access_tokens == (auth in ("oauth2", "refresh"))
 
 
 @pytest.mark.parametrize(
@@ -113,6 +124,24 @@ async def test_a_wrong_client_gets_no_token(form: bytes, status: int, code: str)
     async with Sandbox(SandboxSettings(token="hush", auth="oauth2", client_id="me")) as api:
         reply = await posted(api.url, "/oauth2/token", form)
         assert (reply.status, json.loads(reply.body)) == (status, {"error": code})
+
+
+async def test_a_refresh_token_is_good_once() -> None:
+    """An old one ends the grant, and the access tokens with it."""
+    async with Sandbox(SandboxSettings(records=5, token="first", auth="refresh")) as api:
+
+        async def refreshed(token: str) -> tuple[int, dict[str, str]]:
+            form = f"grant_type=refresh_token&client_id=sandbox&refresh_token={token}"
+            found = await posted(api.url, "/oauth2/token", form.encode())
+            return found.status, json.loads(found.body)
+
+        _, first = await refreshed("first")
+        status, second = await refreshed(first["refresh_token"])
+        assert (status, len({first["refresh_token"], second["refresh_token"], "first"})) == (200, 3)
+        assert await refreshed(first["refresh_token"]) == (400, {"error": "invalid_grant"})
+        assert await refreshed(second["refresh_token"]) == (400, {"error": "invalid_grant"})
+        headers = {"Authorization": f"Bearer {second['access_token']}"}
+        assert (await answer(api.url, "/items", **headers)).status == 401
 
 
 async def test_tokens_are_issued_only_where_they_are_wanted() -> None:

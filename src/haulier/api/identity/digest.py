@@ -6,7 +6,7 @@ import hashlib
 import re
 import secrets
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 from urllib.parse import quote, urlsplit
 
@@ -14,6 +14,7 @@ from haulier.api.errors import Fault
 from haulier.api.http.redactor import Redactor
 from haulier.api.http.transport import Request, Response, TransportError
 from haulier.api.identity.auth import Authorizer, BareSender, Secret, reveal, with_header
+from haulier.api.identity.cookies import with_cookies
 from haulier.api.identity.shared_token import TokenFile
 from haulier.clock import Clock
 from haulier.errors import UsageError
@@ -54,6 +55,8 @@ class Challenge:
     qop: str
     """``auth``, or empty for a server that has none."""
     opaque: str | None = field(default=None, repr=False)
+    cookies: tuple[str, ...] = field(default=(), repr=False)
+    """Set beside the nonce: some servers keep there which nonces are theirs."""
     is_stale: bool = False
     """The nonce was too old, and the credentials right."""
 
@@ -85,7 +88,7 @@ class DigestSigner:
         self._count += 1
         client_nonce = secrets.token_hex(16)
         value = authorization(challenge, self._user, self._password, request, client_nonce, self._count)
-        return with_header(request, "Authorization", value)
+        return with_header(with_cookies(request, challenge.cookies), "Authorization", value)
 
     def bare(self, url: str) -> str:
         return url
@@ -102,7 +105,7 @@ class DigestSigner:
         # A nonce that has worked has run out, also where the server does not call it stale.
         if used is not None and not challenge.is_stale and used != self._good:
             return False
-        self._challenge, self._count = challenge, 0
+        self._challenge, self._count = replace(challenge, cookies=_set_cookies(answer)), 0
         return True
 
     def note_good(self, request: Request) -> None:
@@ -164,7 +167,7 @@ def strongest(lines: Iterable[str]) -> Challenge | None:
         fields.get("algorithm", ""),
         "auth" if fields.get("qop") else "",
         fields.get("opaque"),
-        fields.get("stale", "").lower() == "true",
+        is_stale=fields.get("stale", "").lower() == "true",
     )
 
 
@@ -202,3 +205,9 @@ def _named(user: str) -> str:
 def _quoted(text: str) -> str:
     escaped = text.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"'
+
+
+def _set_cookies(answer: Response) -> tuple[str, ...]:
+    """Without those that are set to nothing, which deletes them."""
+    lines = (line.partition(";")[0].strip() for line in answer.headers.getall("Set-Cookie", ()))
+    return tuple(line for line in lines if line.partition("=")[2])

@@ -11,7 +11,8 @@ import msgspec
 
 from haulier.api.http.redactor import Redactor
 from haulier.api.http.transport import HEADER_NAME, Request, Response
-from haulier.api.identity.auth import Authorizer, BareSender, with_header
+from haulier.api.identity.auth import Authorizer, BareSender
+from haulier.api.identity.cookies import cookies_of, with_cookies
 from haulier.api.identity.issuer import CarriedToken, Issued, TokenAnswer, text_at
 from haulier.api.identity.revealed import add_secrets, revealed
 from haulier.api.identity.shared_token import TokenFile
@@ -106,18 +107,10 @@ class CookieCarrier:
     name: str
 
     def put(self, request: Request, token: str) -> Request:
-        return with_header(request, "Cookie", "; ".join((*self._others(request), f"{self.name}={token}")))
+        return with_cookies(request, (f"{self.name}={token}",))
 
     def has(self, request: Request, token: str) -> bool:
-        return f"{self.name}={token}" in _cookies(request)
-
-    def _others(self, request: Request) -> list[str]:
-        return [cookie for cookie in _cookies(request) if cookie.partition("=")[0] != self.name]
-
-
-def _cookies(request: Request) -> list[str]:
-    lines = [value for name, value in request.headers if name.lower() == "cookie"]
-    return [cookie.strip() for line in lines for cookie in line.split(";") if cookie.strip()]
+        return f"{self.name}={token}" in cookies_of(request)
 
 
 def _in_header(answer: Response, name: str) -> str:

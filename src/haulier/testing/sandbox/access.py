@@ -1,4 +1,4 @@
-"""The credentials that the sandbox requires: bearer token, basic, API key, or a token for client credentials."""
+"""The credentials that the sandbox requires: bearer token, basic, digest, API key, or a token that it issues."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ import base64
 import binascii
 import hashlib
 import hmac
+import re
+from collections.abc import Mapping
+from types import MappingProxyType
 from urllib.parse import parse_qs, unquote_plus
 
 import msgspec
@@ -16,7 +19,9 @@ from haulier.testing.sandbox.wire import Answer, RequestHead
 TOKEN_TARGET = b"/oauth2/token"
 KEY_HEADER = b"x-api-key"
 KEY_PARAMETER = "api_key"
-_CHALLENGES = {"basic": b'Basic realm="sandbox"', "bearer": b"Bearer", "oauth2": b"Bearer"}
+_REALM = "sandbox"
+_DIGEST_FIELD = re.compile(r'(\w+)="?([^",]+)"?')
+_CHALLENGES = {"basic": b'Basic realm="sandbox"', "bearer": b"Bearer", "oauth2": b"Bearer", "refresh": b"Bearer"}
 _FIELDS = ("token", "auth", "client_id", "access_token_seconds", "access_token_answers", "is_one_access_token")
 
 
@@ -28,6 +33,9 @@ class Access:
         self._answers: dict[bytes, int] = {}
         """The number of answers that each issued token got."""
         self.issued = 0
+        self._refresh = self._secret
+        """The refresh token that is good; empty after the grant was revoked."""
+        self._nonce = hashlib.blake2b(f"{settings.seed} nonce".encode(), digest_size=16).hexdigest()
 
     def is_for(self, settings: SandboxSettings) -> bool:
         """Whether these settings require the same credentials. If not, the issued tokens become invalid."""
@@ -46,7 +54,9 @@ class Access:
                 target = head.raw.split(b" ", 2)[1].decode("latin-1")
                 keys = parse_qs(target.partition("?")[2]).get(KEY_PARAMETER, [""])
                 return len(keys) == 1 and _is_same(keys[0].encode(), self._secret)
-            case "oauth2":
+            case "digest":
+                return _is_same(self._digest(head), b"right")
+            case "oauth2" | "refresh":
                 return self._serves(_credentials(head, b"bearer"), now)
 
     def _serves(self, token: bytes, now: float) -> bool:
@@ -57,13 +67,29 @@ class Access:
             del self._issued[token]
         return True
 
+    def _digest(self, head: RequestHead) -> bytes:
+        """``right`` for the answer to our challenge (RFC 7616)."""
+        said = dict(_DIGEST_FIELD.findall(head.get(b"authorization").decode("latin-1")))
+        user, _, password = self._secret.decode().partition(":")
+        method, target = head.raw.split(b" ", 2)[:2]
+        first = _sha256(f"{user}:{_REALM}:{password}")
+        second = _sha256(f"{method.decode()}:{target.decode('latin-1')}")
+        words = (self._nonce, said.get("nc", ""), said.get("cnonce", ""), "auth", second)
+        is_right = hmac.compare_digest(said.get("response", ""), _sha256(":".join((first, *words))))
+        return b"right" if is_right and said.get("uri") == target.decode("latin-1") else b""
+
     def challenge(self) -> tuple[tuple[bytes, bytes], ...]:
+        if self._settings.auth == "digest":
+            fields = f'realm="{_REALM}", nonce="{self._nonce}", qop="auth", algorithm=SHA-256'
+            return ((b"WWW-Authenticate", f"Digest {fields}".encode()),)
         challenge = _CHALLENGES.get(self._settings.auth)
         return ((b"WWW-Authenticate", challenge),) if challenge else ()
 
     def issue(self, head: RequestHead, body: bytes, now: float) -> Answer:
         """Answer POST /oauth2/token: client credentials (RFC 6749, 4.4) in Basic or as form fields."""
         form = parse_qs(body.decode("latin-1"))
+        if self._settings.auth == "refresh":
+            return self._refreshed(form, now)
         if form.get("grant_type") != ["client_credentials"]:
             return _refused(400, "unsupported_grant_type")
         client_id, _, secret = _decode(_credentials(head, b"basic")).decode("latin-1").partition(":")
@@ -71,6 +97,24 @@ class Access:
         secret = unquote_plus(secret) or form.get("client_secret", [""])[0]
         if client_id != self._settings.client_id or not _is_same(secret.encode(), self._secret):
             return _refused(401, "invalid_client")
+        return self._granted(now)
+
+    def _refreshed(self, form: dict[str, list[str]], now: float) -> Answer:
+        """The client is a public one, and tells its id in the form."""
+        if form.get("grant_type") != ["refresh_token"]:
+            return _refused(400, "unsupported_grant_type")
+        if form.get("client_id") != [self._settings.client_id]:
+            return _refused(401, "invalid_client")
+        said = form.get("refresh_token", [""])[0].encode()
+        if not self._refresh or not _is_same(said, self._refresh):
+            self._refresh = b""
+            self._issued.clear()
+            return _refused(400, "invalid_grant")
+        text = f"{self._settings.seed} {self._settings.token} refresh {self.issued + 1}"
+        self._refresh = hashlib.blake2b(text.encode(), digest_size=16).hexdigest().encode()
+        return self._granted(now, {"refresh_token": self._refresh.decode()})
+
+    def _granted(self, now: float, more: Mapping[str, str] = MappingProxyType({})) -> Answer:
         self.issued += 1
         text = f"{self._settings.seed} {self._settings.token} {self.issued}"
         token = hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
@@ -80,7 +124,11 @@ class Access:
         self._issued[token.encode()] = now + self._settings.access_token_seconds
         expires_in = int(self._settings.access_token_seconds)
         issued = {"access_token": token, "token_type": "Bearer", "expires_in": expires_in}
-        return Answer(200, msgspec.json.encode(issued), headers=((b"Cache-Control", b"no-store"),))
+        return Answer(200, msgspec.json.encode(issued | dict(more)), headers=((b"Cache-Control", b"no-store"),))
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _refused(status: int, code: str) -> Answer:

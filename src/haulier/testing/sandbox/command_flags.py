@@ -83,7 +83,7 @@ def path_lines() -> str:
         lines.append(f"      {path.gives}")
     lines += [
         "  POST /oauth2/token  grant_type, client_id, client_secret",
-        "      an access token, with --auth oauth2",
+        "      an access token, with --auth oauth2; with --auth refresh by refresh_token",
         "  /_sandbox",
         "      the counters; POST changes settings by name",
     ]

@@ -182,8 +182,8 @@ class SandboxServer:
         return delay_seconds(self.settings, self._draw, in_flight=in_flight, is_first_page=is_first_page)
 
     def issue(self, head: RequestHead, body: bytes) -> Answer:
-        if self._access is None or self.settings.auth != "oauth2":
-            return error(404, "No tokens are issued here. Set the sandbox's auth to oauth2, and its token.")
+        if self._access is None or self.settings.auth not in ("oauth2", "refresh"):
+            return error(404, "No tokens are issued here. Set the sandbox's auth to oauth2 or refresh, and its token.")
         issued = self._access.issue(head, body, self._clock.monotonic())
         if issued.status == 200:
             self.counters.access_tokens += 1

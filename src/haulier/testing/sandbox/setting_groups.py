@@ -21,7 +21,7 @@ LinkQuotes = Literal["double", "single", "none"]
 ODataVersion = Literal["4.0", "4.01", "3.0", "2.0"]
 QuotaHeaders = Literal["none", "ratelimit", "x-ratelimit"]
 WaitForm = Literal["seconds", "date", "epoch", "epoch_ms", "ms", "body"]
-AuthKind = Literal["bearer", "basic", "header", "query", "oauth2"]
+AuthKind = Literal["bearer", "basic", "digest", "header", "query", "oauth2", "refresh"]
 CorruptionKind = Literal[
     "length_short", "length_long", "gzip_cut", "gzip_crc", "chunked_cut", "json_stops", "html", "bom", "nan"
 ]
@@ -237,18 +237,18 @@ class AccessSettings:
 
     token: str | None = setting(
         None,
-        "The secret that every request must carry: a token or key; USER:PASSWORD for basic; the client secret for "
-        "oauth2. Without one, anybody may ask.",
+        "The secret that every request must carry: a token or key; USER:PASSWORD for basic and digest; the client "
+        "secret for oauth2; the first refresh token for refresh. Without one, anybody may ask.",
     )
     auth: AuthKind = setting(
         "bearer",
-        "How a request carries the secret: as Authorization: Bearer (bearer) or Basic (basic); in the header X-Api-Key "
-        "(header); in the parameter api_key (query); or as a token from POST /oauth2/token, by client credentials "
-        "(oauth2).",
+        "How a request carries the secret: as Authorization: Bearer (bearer), Basic (basic) or Digest (digest); in the "
+        "header X-Api-Key (header); in the parameter api_key (query); or as a token from POST /oauth2/token, by client "
+        "credentials (oauth2) or by a refresh token that is good once (refresh): an old one ends the grant.",
     )
-    client_id: str = setting("sandbox", "The client id that may fetch access tokens (oauth2).")
-    access_token_seconds: float = setting(3600.0, "The lifetime of an access token (oauth2).")
+    client_id: str = setting("sandbox", "The client id that may fetch access tokens (oauth2, refresh).")
+    access_token_seconds: float = setting(3600.0, "The lifetime of an access token (oauth2, refresh).")
     access_token_answers: int = setting(
-        0, "The number of answers after which an access token is revoked (oauth2); 0: never."
+        0, "The number of answers after which an access token is revoked (oauth2, refresh); 0: never."
     )
-    is_one_access_token: bool = setting(False, "Each new access token revokes the older ones (oauth2).")
+    is_one_access_token: bool = setting(False, "Each new access token revokes the older ones (oauth2, refresh).")

@@ -58,7 +58,7 @@ class SandboxSettings(AccessSettings, LimitSettings, FaultSettings, SpeedSetting
             raise ValueError(f"events_start is {self.events_start!r}; write a time such as 2024-01-01T00:00:00Z.")
         if self.records // self.events_per_step * self.event_step_seconds > MAX_SPAN_SECONDS:
             raise ValueError("The last record would change after the year 9000. Lower event_step_seconds or records.")
-        is_user_missing = self.auth == "basic" and self.token is not None and ":" not in self.token
+        is_user_missing = self.auth in ("basic", "digest") and self.token is not None and ":" not in self.token
         for name, need, is_missing in (
             ("gap_ids", "gap_after: set the number of records between two gaps.", self.gap_ids and not self.gap_after),
             (
@@ -72,7 +72,7 @@ class SandboxSettings(AccessSettings, LimitSettings, FaultSettings, SpeedSetting
                 self.is_cap_silent and not self.cap_rows,
             ),
             ("quota", "quota_seconds above 0.", self.quota and not self.quota_seconds),
-            ("auth basic", "a token of the form USER:PASSWORD.", is_user_missing),
+            (f"auth {self.auth}", "a token of the form USER:PASSWORD.", is_user_missing),
         ):
             if is_missing:
                 raise ValueError(f"{name} needs {need}")
