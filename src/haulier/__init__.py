@@ -67,6 +67,8 @@ __all__ = [  # noqa: RUF022 - in groups
     "Single",
     "Total",
     "Guard",
+    "BodyFormat",
+    "Skip",
     # A kind of paging of one's own
     "Paginator",
     "PageRequest",
@@ -83,6 +85,7 @@ __all__ = [  # noqa: RUF022 - in groups
 
 if TYPE_CHECKING:
     from haulier.api.answers.judgement import Rule
+    from haulier.api.body_format import BodyFormat
     from haulier.api.errors import Action, ApiError, BodyError, Fault, PagingError
     from haulier.api.http.transport import Response
     from haulier.api.http.urls import Encoded, Link
@@ -103,6 +106,7 @@ if TYPE_CHECKING:
     from haulier.api.paging.positions import Offset, PageNumber
     from haulier.api.paging.totals import Guard, Total
     from haulier.api.records.page import Page
+    from haulier.api.records.skipped_rows import Skip
     from haulier.api.search.search import Search
     from haulier.api.session import ItemApi
     from haulier.api.settings import Api
@@ -129,6 +133,7 @@ _HOMES = {
     "Basic": "api.identity.auth",
     "Bearer": "api.identity.auth",
     "BodyError": "api.errors",
+    "BodyFormat": "api.body_format",
     "Bounds": "items.bounds",
     "ClientCredentials": "api.identity.oauth2",
     "Context": "sources.context",
@@ -170,6 +175,7 @@ _HOMES = {
     "Seek": "api.paging.cursors",
     "GraphQL": "api.paging.graphql",
     "Single": "api.paging.paginator",
+    "Skip": "api.records.skipped_rows",
     "TimeWindow": "items.windows",
     "Tls": "api.identity.tls",
     "Total": "api.paging.totals",

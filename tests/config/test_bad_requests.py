@@ -27,6 +27,41 @@ MISTAKES: dict[str, Mistake] = {
             "Did you mean 'values'?"
         ),
     ),
+    "a skipped row": (
+        RECORDS,
+        RECORDS + '\nskip = [{ is = "deleted" }]',
+        'streams.flights.skip[0]: `at` is missing. Write, for example: at = "missing"',
+    ),
+    "a total without skipped rows": (
+        RECORDS,
+        RECORDS + '\ntotal = { at = "total", is = "exact", counts_skipped = false }',
+        "streams.flights.total.counts_skipped: no rows are skipped. Write `skip`, or remove this key.",
+    ),
+    "a form in a GET": (
+        RECORDS,
+        RECORDS + '\nform = { a = "b" }',
+        "streams.flights.form: a GET request has no body. Write `post` in place of `get`, or use `query`.",
+    ),
+    "a form and JSON": (
+        GET,
+        'post = "/search"\njson = { a = 1 }\nform = { a = 1 }\nrec',
+        "streams.flights: `json` and `form` cannot be used together. Keep the one that the API reads.",
+    ),
+    "a format": (
+        RECORDS,
+        RECORDS + '\nformat = "cvs"',
+        ('streams.flights.format: expected "json", "ndjson", "json-seq" or "csv", found "cvs". Did you mean \'csv\'?'),
+    ),
+    "a delimiter": (
+        RECORDS,
+        'records = "."\nformat = { kind = "ndjson", delimiter = ";" }',
+        "streams.flights.format: only CSV has a delimiter.",
+    ),
+    "a path in a line of CSV": (
+        RECORDS,
+        RECORDS + '\nformat = "csv"',
+        'streams.flights.format: each line of CSV is one record. Write records = ".".',
+    ),
     "a key of records in a list": (
         RECORDS,
         RECORDS + '\nadd = { id = "{key}" }',
@@ -238,7 +273,7 @@ MISTAKES: dict[str, Mistake] = {
         'records = "rows"\nempty = ["nil"]',
         (
             "streams.flights.empty: 'nil' is no form of a page without records. Available: null, absent, false, empty "
-            "object, empty text, no body, and statuses."
+            "object, empty text, no body, header only, and statuses."
         ),
     ),
     "a status that is not empty": (

@@ -43,7 +43,7 @@ class Asked:
 
 @dataclass(frozen=True)
 class Reply:
-    """``body`` is sent as JSON."""
+    """``body`` is sent as JSON; bytes are sent as they are."""
 
     body: Any
     status: int = 200
@@ -76,7 +76,8 @@ def serving(answer: Answer, tls: ssl.SSLContext | None = None) -> Iterator[str]:
             headers = {name.lower(): value for name, value in self.headers.items()}
             with turn:
                 reply = checked(Asked(self.command, self.path, headers, body, home), answer)
-            text = json.dumps(reply.body).encode() if reply.status not in (204, 304) else b""
+            text = reply.body if isinstance(reply.body, bytes) else json.dumps(reply.body).encode()
+            text = text if reply.status not in (204, 304) else b""
             # The other one adds the time of this machine.
             (self.send_response_only if "Date" in reply.headers else self.send_response)(reply.status)
             for name, value in {"Content-Type": "application/json", **reply.headers}.items():

@@ -6,8 +6,9 @@ import json
 from collections.abc import Callable
 from datetime import date, timedelta
 from typing import Any
+from urllib.parse import parse_qs
 
-from tests.docs.fake_paging import FakeApi
+from tests.docs.fake_paging import FakeApi, Made, Record, things, within
 from tests.docs.fake_server import Asked, Reply
 
 
@@ -58,4 +59,59 @@ class Timetable(FakeApi):
         return Reply({"days": days, "count": sum(len(trains or ()) for trains in mine.values())})
 
 
-SHAPES: dict[str, Callable[[], FakeApi]] = {"inventory": Inventory, "timetable": Timetable}
+class Exports(FakeApi):
+    """Lines, and a table that was made on Windows, whose header does not say so."""
+
+    def __init__(self) -> None:
+        self._prices = [(f"Käse {number}", f"{number},20") for number in range(20)]
+        super().__init__([{"id": number} for number in range(250)])
+
+    @property
+    def lines(self) -> list[str]:
+        prices = [f'{{"article":"{article}","price":"{price}"}}' for article, price in self._prices]
+        return sorted([*prices, *map(json.dumps, self.records)], key=lambda line: str(json.loads(line)))
+
+    def answer(self, asked: Asked) -> Reply:
+        if asked.path == "/prices.csv":
+            assert asked.headers["accept"] == "text/csv"
+            rows = "".join(f'{article};"{price}"\r\n' for article, price in self._prices)
+            return Reply(f"article;price\r\n{rows}".encode("cp1252"), headers={"Content-Type": "text/csv"})
+        start = asked.number("offset")
+        shown = self.records[start : start + asked.number("limit")]
+        headers = {"X-Total-Count": str(len(self.records)), "Content-Type": "application/x-ndjson"}
+        return Reply("".join(f"{json.dumps(record)}\n" for record in shown).encode(), headers=headers)
+
+
+class Parts(FakeApi):
+    """Answers each ID that is asked for; every third part is missing, and of the last hundred all were deleted."""
+
+    def __init__(self) -> None:
+        self._rows = [
+            {"id": n, "state": "deleted"} if n > 300 else {"id": n, "missing": True} if n % 3 == 0 else {"id": n}
+            for n in range(1, 401)
+        ]
+        super().__init__([row for row in self._rows if len(row) == 1])
+
+    def answer(self, asked: Asked) -> Reply:
+        mine = self._rows[asked.number("from") - 1 : asked.number("to") - 1]
+        start = asked.number("offset")
+        return Reply({"parts": mine[start : start + asked.number("limit")], "asked": len(mine)})
+
+
+def registry(asked: Asked, records: list[Record]) -> Reply:
+    """Reads a form, with several values of a name."""
+    assert asked.headers["content-type"] == "application/x-www-form-urlencoded"
+    form = parse_qs(asked.body.decode(), strict_parsing=True)
+    (since,), (until,) = form["since"], form["until"]
+    mine = [record for record in within(records, since, until, "%Y-%m-%d") if record["status"] in form["status"]]
+    start, size = int(form["from"][0]), int(form["size"][0])
+    return Reply({"results": mine[start : start + size], "hits": len(mine)})
+
+
+SHAPES: dict[str, Callable[[], FakeApi]] = {
+    "inventory": Inventory,
+    "timetable": Timetable,
+    "exports": Exports,
+    "lookup": Parts,
+    "registry": lambda: Made(things(180, status=lambda number: ("active", "dormant")[number % 2]), registry),
+}

@@ -44,7 +44,9 @@ _OWN: Final = {
     "ItemApi": "assumption close is_held is_waiting most_pages usage request(expected)",
     "GraphQL": "body check_pages file",
     "Page": "slices",
-    "Response": "with_seconds",
+    "Response": "charset_problem with_seconds",
+    "BodyFormat": "has_lines",
+    "Skip": "takes",
     "ApiError": "restarts may_be_of_item body shape",
     "BodyError": "(shape) (is_outage) is_outage",
     # What the walk over the pages asks kinds of paging and totals, and notes down.

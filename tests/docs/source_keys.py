@@ -109,6 +109,8 @@ def type_of(reader: Kind[Any]) -> str:
             return f"list of: {type_of(member)}"
         case kind.NumberOr(number=number):
             return f"{type_of(number)}, or table"
+        case kind.WordOr(values=values):
+            return ", ".join([*(f'`"{word}"`' for word in values), "or table"])
         case pages_table.PagesKind():
             return ", ".join([*(f'`"{word}"`' for word in pages_table.WORDS), "or table"])
         case kind.TableOf() | kind.TableBy() | kind.OneOfTables():
@@ -166,7 +168,7 @@ def _tables(reader: object) -> Iterator[tuple[str, TableShape, tuple[Callable[..
             yield "", shape, (cls,)
         case kind.ListOf(member=member):
             yield from _tables(member)
-        case kind.NumberOr(table=table):
+        case kind.NumberOr(table=table) | kind.WordOr(table=table):
             yield from _tables(table)
         case kind.OneOfTables(tables=tables):
             yield from ((f": {name}", table.shape, (table.cls,)) for name, table in tables.items())
@@ -200,7 +202,7 @@ def _line(section: Section, each: Field[Any], links: dict[str, str]) -> str:
 
 def _toml(reader: Kind[Any], value: Any) -> str:
     match reader, value:
-        case kind.NamedValue(values=values), _:
+        case kind.NamedValue(values=values) | kind.WordOr(values=values), _:
             return next((f'"{word}"' for word, named in values.items() if named == value), "")
         case kind.Seconds(), _:
             return f'"{value:g}s"'

@@ -40,6 +40,7 @@ USERS = {
     "src/haulier/cli/deploy/compose.py": "puts the queue and the lake of one machine into a volume",
     "src/haulier/testing/azure_queue": "has an operation of the service that is called as the command is",
     "src/haulier/testing/proxy": "the same",
+    "src/haulier/api/records/line_reader.py": "advises the kind to whoever pages lines by a token in the body",
     "src/haulier/worker/key_check.py": "advises the kind to whoever has doubled keys",
     "tests/api": "tests of the client, but for those of paging",
     "tests/azure": "whole commands over the backends of Azure",

@@ -33,6 +33,7 @@ FOLDERS = (
     "crashes",
     "hidden",
     "absent",
+    "skipped",
     "closings",
 )
 

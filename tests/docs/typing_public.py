@@ -21,6 +21,7 @@ from haulier import (
     Basic,
     Bearer,
     BodyError,
+    BodyFormat,
     Bounds,
     ClientCredentials,
     Context,
@@ -62,6 +63,7 @@ from haulier import (
     Secret,
     Seek,
     Single,
+    Skip,
     TimeWindow,
     Tls,
     Total,
@@ -169,7 +171,10 @@ async def assets_by_id(item: AssetsById, ctx: Context) -> AsyncIterator[Page | W
     query = item.ids.inclusive("from_id", "to_id")
     assert_type(query, dict[str, int])
     total = Total("total", is_exact=True, only_if=Guard("relation", "eq"))
-    async for page in ctx.api.pages("/assets", query, pages=paginator(), records="assets", total=total):
+    form, skip = BodyFormat("json", charset="windows-1252"), [Skip("missing"), Skip("state", "deleted")]
+    async for page in ctx.api.pages(
+        "/assets", query, pages=paginator(), records="assets", total=total, format=form, skip=skip
+    ):
         assert_type(page, Page)
         ctx.log.info("a page", extra={"records": len(page)})
         yield page

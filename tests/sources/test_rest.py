@@ -12,12 +12,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from haulier.api.body_format import BodyFormat
 from haulier.api.http.urls import Encoded
 from haulier.api.paging.cursors import Cursor
 from haulier.api.paging.positions import Offset
 from haulier.api.paging.totals import Total
 from haulier.api.records.empty_forms import EmptyForms
 from haulier.api.records.page import Page
+from haulier.api.records.skipped_rows import Skip
 from haulier.api.settings import Api
 from haulier.errors import UsageError
 from haulier.items.bounds import Bounds
@@ -285,6 +287,9 @@ CHANGES_OF_SHAPE: Mapping[str, StreamRecipe] = {
     "path": replace(ITEMS, path="/items_offset"),
     "records": replace(ITEMS, records="rows"),
     "shape": replace(ITEMS, shape="values"),
+    "skip": replace(ITEMS, skip=(Skip("missing"),)),
+    "form": replace(ITEMS, form=(("a", "b"),)),
+    "format": replace(ITEMS, format=BodyFormat("csv")),
     "empty": replace(ITEMS, empty=EmptyForms.of(["null"])),
     "pages": replace(ITEMS, pages=Offset()),
     "method": replace(ITEMS, method="POST"),

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import msgspec
 import pytest
 
+from haulier.api.body_format import BodyFormat
 from haulier.api.paging.paginator import Single
 from haulier.api.paging.positions import PageNumber
 from haulier.api.records.page import Page
@@ -17,6 +19,8 @@ from haulier.items.workitem import WorkItem
 from haulier.sources.context import Context
 from haulier.sources.recipe import Enumeration, ListLookup, OnceRecipe, StreamRecipe, ValuesRecipe
 from haulier.sources.rest import RestSource
+from tests.api.paging.rig import Reply
+from tests.api.paging.rig import serving as server_of
 from tests.sources.blog import Blog, serving
 from tests.sources.situation import situation
 
@@ -62,6 +66,22 @@ async def test_a_list_may_be_asked_for_over_pages() -> None:
     recipe = echo(ValuesRecipe(AUTHORS, query=(("by", "{value}"),)))
     async with serving(Blog()) as blog, situation(Api(blog.url)) as context:
         assert [answer["query"] for answer in await sent(recipe, context)] == ["by=a0", "by=a1", "by=7"]
+
+
+@pytest.mark.parametrize(
+    ("body", "options"),
+    [
+        ({"regions": {"north": {"n": 1}, "e\u00e4st": {}}}, {"records": "regions", "shape": "values", "at": "{key}"}),
+        ({"g": [{"i": [{"v": "north"}]}, {"i": [{"v": "e\u00e4st"}]}]}, {"records": "g.*.i", "at": "v"}),
+        (b"code,v\n1,north\n2,e\xc3\xa4st\n", {"records": ".", "format": BodyFormat("csv"), "at": "v"}),
+        (b'"north"\n"e\xc3\xa4st"\n', {"records": ".", "format": BodyFormat("ndjson")}),
+    ],
+)
+async def test_a_list_of_values_may_have_any_shape_and_format(body: Any, options: dict[str, Any]) -> None:
+    """As the records of a stream; the keys of an object may be the values."""
+    recipe = echo(ValuesRecipe(ListLookup("/regions", pages=Single(), **options)))
+    async with server_of(lambda asked: Reply(body)) as server, situation(Api(server.url)) as context:
+        assert [item.value for item in await planned(recipe, context)] == ["north", "e\u00e4st"]  # type: ignore[attr-defined]
 
 
 async def test_an_empty_list_is_an_error_unless_declared() -> None:

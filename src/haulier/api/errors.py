@@ -89,6 +89,16 @@ class Shape(StrEnum):
     """Something else than a list is at `records`."""
     NOT_OF_SHAPE = "not of its shape"
     """Something else than what `shape` says is at `records`."""
+    CHARSET = "charset"
+    """The charset in `Content-Type` is not known, or contradicts the body."""
+    NOT_CSV = "not csv"
+    """The answer is JSON, where CSV is declared."""
+    CUT_LINE = "cut line"
+    """The last line has no end."""
+    TABLE = "table"
+    """The columns of CSV have no names, or equal ones, or others than on the first page."""
+    HEADER_ONLY = "header only"
+    """One line that may be the names of columns, or a message."""
     NO_BODY = "no body"
     """The answer is empty."""
     PAGING = "paging"
@@ -125,10 +135,14 @@ _REMEDIES = {
     Shape.NO_BODY: f'{_RECORDS} empty = ["no body"].',
     Shape.NOT_A_LIST: "Check `records` of the stream, which is the path of a list; where it leads to one record, or to "
     "an object of records by their IDs, write `shape`.",
+    Shape.CHARSET: 'Write the charset that the API really uses: format = { kind = "json", charset = "utf-8" }.',
+    Shape.CUT_LINE: "If the API leaves out the end of the last line, write may_lack_newline = true in `format`.",
+    Shape.TABLE: "Check `format` of the stream: the first line of CSV names its columns, each once.",
+    Shape.HEADER_ONLY: 'If it is a table, write empty = ["header only"].',
     Shape.NOT_OF_SHAPE: "Check `records` and `shape` of the stream.",
     Shape.OTHER: "Check `pages` and `total` of the stream.",
     Shape.HTML: "Check `url` and the path of the stream: this is a page for people.",
-    Shape.NOT_JSON: "Check `url`, path and headers of the stream: only JSON is read.",
+    Shape.NOT_JSON: "Check `url`, path and headers of the stream; what is not JSON is declared by `format`.",
 }
 
 

@@ -126,6 +126,7 @@ class Usage:
     """Rows that the API counts and does not show."""
     repeated: int = 0
     """Pages that begin with the last record of the page before, without error."""
+    skipped: int = 0
     sign_totals: SignTotals = field(default_factory=SignTotals)
     feed_mark: str | None = None
     """Where a feed goes on, by the newest page that can tell; "" where that page does not say it."""

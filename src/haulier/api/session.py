@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from haulier.api.answers.judgement import EXPECTED_PAGE, ExpectedAnswer, Rule
+from haulier.api.body_format import PLAIN_JSON, BodyFormat
 from haulier.api.errors import Action, BodyError
 from haulier.api.http.transport import Response
 from haulier.api.http.urls import Link, LinkError, Pairs, Query, join, pairs_of
@@ -26,6 +27,7 @@ from haulier.api.records.empty_forms import EmptyForms
 from haulier.api.records.page import Page, not_json_error, text_of
 from haulier.api.records.paths import ROOT, check_path, explain_missing, raw_at
 from haulier.api.records.record_finder import LIST, check_shape
+from haulier.api.records.skipped_rows import Skip
 from haulier.api.requester import ApiParts, FeedEnd, ItemPlace, Requester, Usage
 from haulier.api.search.body import span_of
 from haulier.api.search.index_check import check_search
@@ -116,13 +118,14 @@ class ItemApi:
         json: Any = None,
         headers: Headers = (),
         *,
+        form: Query | None = None,
         expected: ExpectedAnswer = EXPECTED_PAGE,
     ) -> Response:
-        """Return one answer with a good status as it came. ``json`` is the body.
+        """Return one answer with a good status as it came. ``json`` is the body, or ``form`` the fields of one.
 
         The request may be sent more than once, so it must change nothing at the API.
         """
-        request = wire_request(self._first(method, path, query, json, headers), self._parts.settings.url)
+        request = wire_request(self._first(method, path, query, json, headers, form), self._parts.settings.url)
         if isinstance(json, GraphQL):
             expected = replace(expected, graphql_errors=json.allowed_errors)
         return (await self._requester.send(request, lambda response: response, expected=expected)).response
@@ -141,6 +144,9 @@ class ItemApi:
         max_pages: int = MAX_PAGES,
         empty: Iterable[str | int] = (),
         shape: str = LIST,
+        format: str | BodyFormat = PLAIN_JSON,
+        form: Query | None = None,
+        skip: Iterable[Skip] = (),
     ) -> AsyncIterator[Page]:
         """Iterate over the pages of a list, as the bytes that the API sent. Empty pages are left out.
 
@@ -149,7 +155,9 @@ class ItemApi:
         records: "null", "absent", "false", "empty object" or "empty text" at the path, "no body", or a status such as
         204 or 404. Undeclared forms are errors. A ``*`` in ``records`` is each member of a list or object
         (``groups.*.items``). ``shape`` says what stands there in place of a list: "object", one record; "list or
-        object"; "values", an object of records by their keys.
+        object"; "values", an object of records by their keys. ``format`` is a `BodyFormat`, or the name of one:
+        "ndjson", "json-seq" or "csv". ``form`` has the fields of a POST's form, in place of ``json``.
+        Rows that a rule of ``skip`` takes are no records.
         """
         graphql_errors = None
         if isinstance(json, GraphQL):
@@ -158,8 +166,18 @@ class ItemApi:
         check_parallel(pages, total)
         reads_ahead = is_parallel(pages) and self.most_pages is None
         forms = EmptyForms.of(empty)
+        written = format if isinstance(format, BodyFormat) else BodyFormat(format)
         listing = Listing(
-            pages, check_path(records), total, max_pages, forms, check_shape(shape), reads_ahead, graphql_errors
+            pages,
+            check_path(records),
+            total,
+            max_pages,
+            forms,
+            check_shape(shape),
+            written,
+            tuple(skip),
+            reads_ahead,
+            graphql_errors,
         )
         scope, began_at = self._parts.scope, self._parts.clock.monotonic()
         walk = PageIterator(
@@ -169,7 +187,7 @@ class ItemApi:
             has_succeeded_meanwhile=lambda: scope.has_succeeded_since(began_at),
             note=self._assume,
         )
-        found = walk.pages(self._first(method, path, query, json, headers))
+        found = walk.pages(self._first(method, path, query, json, headers, form))
         return found if self.most_pages is None else _first_of(found, self.most_pages)
 
     def search(
@@ -214,21 +232,28 @@ class ItemApi:
     def _assume(self, what: str) -> None:
         self.assumption = self.assumption or what
 
-    def _first(self, method: str, path: str, query: Query | None, json: Any, headers: Headers) -> PageRequest:
+    def _first(
+        self, method: str, path: str, query: Query | None, json: Any, headers: Headers, form: Query | None = None
+    ) -> PageRequest:
         home = self._parts.settings.url
+        if form is not None and (json is not None or method == "GET"):
+            raise UsageError(
+                "A form is the body of a POST, in place of `json`. Give one of the two, and not with a GET."
+            )
         if isinstance(json, GraphQL):
             if method != "POST":
                 raise UsageError(f'A GraphQL query is sent by POST, and not by {method}. Write method="POST".')
             json = json.body
+        fields = None if form is None else pairs_of(form)
         if isinstance(path, Link):
-            return PageRequest(_followed(path, home), pairs_of(query), method, _pairs(headers), json)
+            return PageRequest(_followed(path, home), pairs_of(query), method, _pairs(headers), json, fields)
         try:
             url, own = join(home, path)
         except LinkError as error:
             raise UsageError(
                 f"{path!r} is not a path of this API: {error}. Give a path relative to its url."
             ) from error
-        return PageRequest(url, (*own, *pairs_of(query)), method, _pairs(headers), json)
+        return PageRequest(url, (*own, *pairs_of(query)), method, _pairs(headers), json, fields)
 
 
 def _followed(link: Link, home: str) -> str:

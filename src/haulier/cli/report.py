@@ -69,6 +69,8 @@ def say_verdict(source: OpenSource, run: Run, verdict: VerdictRecord, failures: 
             f"  {totals.absent:,} of what was asked for {were(totals.absent)} not there, as `absent` or `missing` "
             "allows: see `absent` in the manifest"
         )
+    if totals.skipped:
+        say(f"  {count_of(totals.skipped, 'row')} {were(totals.skipped)} skipped, as `skip` says")
     if totals.repeated:
         say(
             f"  {count_of(totals.repeated, 'page')} began with the last record of the page before (`repeated` in the "

@@ -146,6 +146,12 @@ ABOVE = Field(
 DIVIDE = TableShape(
     "When an item is divided before it is read. An item that fails again and again is divided in any case.", ABOVE
 )
+COUNTS_SKIPPED = Field(
+    "counts_skipped",
+    Flag(),
+    "Whether the total counts rows that `skip` passes over.",
+    "counts_skipped = false",
+)
 TOTAL = TableShape(
     "Where the API says how many records an item has.",
     TOTAL_AT,
@@ -153,6 +159,7 @@ TOTAL = TableShape(
     IS,
     ONLY_IF,
     MAY_MOVE,
+    COUNTS_SKIPPED,
     one_of=("at", "header"),
 )
 
@@ -186,7 +193,7 @@ def read_count(table: TableReader) -> Lookup:
 
 def read_total(table: TableReader) -> Total:
     promise = table.need(IS)
-    arguments = table.arguments(TOTAL_AT, TOTAL_HEADER, ONLY_IF, MAY_MOVE)
+    arguments = table.arguments(TOTAL_AT, TOTAL_HEADER, ONLY_IF, MAY_MOVE, COUNTS_SKIPPED)
     with errors_at(table.place):
         return Total(is_exact=promise != "estimate", counts_hidden=promise == "bound", **arguments)
 

@@ -125,6 +125,7 @@ def _once_a_run(recipe: StreamRecipe, place: Place) -> Iterator[tuple[Lookup | L
 def _stream_strings(recipe: StreamRecipe, place: Place) -> Iterator[Strings]:
     yield place.at("get" if recipe.method == "GET" else "post"), [recipe.path]
     yield place.at("variables" if isinstance(recipe.json, GraphQL) else "json"), strings_of(recipe.json)
+    yield from _pair_strings(recipe.form or (), place.at("form"))
     yield from _pair_strings(recipe.query, place.at("query"))
     yield from _pair_strings(recipe.headers, place.at("headers"))
 

@@ -10,12 +10,13 @@ from typing import Any
 from haulier.api.http.urls import Encoded
 from haulier.api.records.empty_forms import EMPTY_STATUSES, EMPTY_WORDS, EmptyForms
 from haulier.api.records.paths import check_path
+from haulier.api.records.record_finder import RECORD_SHAPES
 from haulier.api.records.record_keys import key_paths
 from haulier.api.settings import Api
 from haulier.config.environment import fill_variables, has_reference
 from haulier.config.fields import Field, TableShape
 from haulier.config.place import Place, name_kind, show
-from haulier.config.value_kinds import Text, errors_at, unexpected
+from haulier.config.value_kinds import Choice, Text, errors_at, unexpected
 from haulier.errors import UsageError
 from haulier.sources.recipe import Pairs
 
@@ -36,6 +37,15 @@ class JsonPath:
 
     def schema(self) -> dict[str, Any]:
         return {"type": "string", "minLength": 1}
+
+
+SHAPE = Field(
+    "shape",
+    Choice(RECORD_SHAPES),
+    "What stands at `records`: a list; one record; a list, or a record where it would be a list of one; or an object "
+    "of records by their keys.",
+    'shape = "values"',
+)
 
 
 class EmptyAnswers:

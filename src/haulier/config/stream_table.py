@@ -9,20 +9,30 @@ from haulier.api.paging.graphql import body_of
 from haulier.api.paging.pages_ahead import check_parallel
 from haulier.api.paging.paginator import PageRequest, Paginator
 from haulier.api.paging.totals import Total
-from haulier.api.records.record_finder import RECORD_SHAPES
 from haulier.config.divisions import IDS_TABLE, NEW_IDS_TABLE, NEW_WINDOWS_TABLE, WINDOWS_TABLE
 from haulier.config.feed_table import FEED_TABLE, IF_CHANGED_TABLE, check_feed
 from haulier.config.fields import Field, TableReader, TableShape
+from haulier.config.format_table import FORMAT, check_format
 from haulier.config.graphql_fields import GRAPHQL_FIELDS, read_graphql
 from haulier.config.joins import JOIN
 from haulier.config.lookups import COUNT_TABLE, DIVIDE_TABLE, QUERY, TOTAL_TABLE, PathText
 from haulier.config.pages_table import LINK_BASE, LINK_ORIGIN, PagesKind
 from haulier.config.place import Place
 from haulier.config.placeholders import check_placeholders
-from haulier.config.request_kinds import EmptyAnswers, FieldTexts, HeaderPairs, JsonBody, JsonPath, JsonPaths
+from haulier.config.request_kinds import (
+    SHAPE,
+    EmptyAnswers,
+    FieldTexts,
+    HeaderPairs,
+    JsonBody,
+    JsonPath,
+    JsonPaths,
+    QueryPairs,
+)
 from haulier.config.rules_table import RULES
 from haulier.config.search_table import SEARCH_TABLE, read_search_stream
-from haulier.config.value_kinds import Choice, NamedValue, TableOf, Text, WholeNumber, errors_at
+from haulier.config.skip_table import SKIP, check_skip
+from haulier.config.value_kinds import NamedValue, TableOf, Text, WholeNumber, errors_at
 from haulier.config.values_table import ONCE_TABLE, VALUES_TABLE
 from haulier.items.workitem import MAX_NAME_LENGTH
 from haulier.sources.recipe import Enumeration, ParentRecipe, StreamRecipe
@@ -64,6 +74,9 @@ GET = Field("get", PathText(), "The path of a page, below the API's url.", 'get 
 POST = Field("post", PathText(), "The path of a page that is asked for by POST.", 'post = "/search"', to="path")
 SEARCH = Field("search", SEARCH_TABLE, SEARCH_TABLE.shape.doc, 'search = { index = "clicks-*", time = "@timestamp" }')
 JSON = Field("json", JsonBody(), "The JSON body of a POST.", 'json = { filter = "active" }')
+FORM = Field(
+    "form", QueryPairs(are_of_form=True), "The form of a POST, in place of `json`.", 'form = { status = "open" }'
+)
 HEADERS = Field(
     "headers", HeaderPairs(), "Headers of this stream's requests.", 'headers = { Accept = "application/json" }'
 )
@@ -74,13 +87,6 @@ RECORDS = Field(
     "object: `groups.*.items`.",
     'records = "items"',
     True,
-)
-SHAPE = Field(
-    "shape",
-    Choice(RECORD_SHAPES),
-    "What stands at `records`: a list; one record; a list, or a record where it would be a list of one; or an object "
-    "of records by their keys.",
-    'shape = "values"',
 )
 EMPTY = Field(
     "empty",
@@ -141,7 +147,7 @@ PRIORITY = Field(
     "priority = 10",
 )
 
-_REQUEST_FIELDS = (GET, POST, QUERY, JSON, HEADERS, RECORDS, SHAPE, EMPTY, PAGES)
+_REQUEST_FIELDS = (GET, POST, QUERY, JSON, FORM, HEADERS, RECORDS, SHAPE, FORMAT, SKIP, EMPTY, PAGES)
 _RECORD_FIELDS = (EXPECT, RECORD_KEY, ADD, RULES, PRIORITY)
 _MODE_FIELDS = (FULL_FIELD, INCREMENTAL_FIELD)
 _PARENT_FIELDS = (PARENT, BATCH, ABSENT, JOIN)
@@ -170,8 +176,13 @@ def read_stream(name: str, value: Any, place: Place) -> StreamRecipe:
     if SEARCH in table:
         return read_search_stream(name, table, value, table.need(SEARCH), (*_RECORD_FIELDS, *_MODE_FIELDS))
     is_get = GET in table
-    if is_get and JSON in table:
-        raise place.at("json").error("a GET request has no body.", "Write `post` in place of `get`, or use `query`.")
+    for body in (JSON, FORM):
+        if is_get and body in table:
+            raise place.at(body.name).error(
+                "a GET request has no body.", "Write `post` in place of `get`, or use `query`."
+            )
+    if JSON in table and FORM in table:
+        raise place.error("`json` and `form` cannot be used together.", "Keep the one that the API reads.")
     if is_get and _needs_body(table.need(PAGES)):
         raise place.at("pages").error(
             "these pages are asked for in the body, and a GET request has none.", "Write `post` in place of `get`."
@@ -185,6 +196,8 @@ def read_stream(name: str, value: Any, place: Place) -> StreamRecipe:
     )
     check_feed(recipe, value.get("pages", ""), place)
     graphql = read_graphql(table, is_get=is_get, has_json=JSON in table)
+    if graphql is not None and FORM in table:
+        raise place.error("`graphql` and `form` cannot be used together.", "Keep the one that the API reads.")
     if graphql is not None:
         recipe = replace(recipe, json=graphql)
         with errors_at(place.at("pages")):
@@ -196,9 +209,10 @@ def read_stream(name: str, value: Any, place: Place) -> StreamRecipe:
                 'Remove it, or write, for example: get = "{parent.url}"; links to further pages have it in `pages`.',
             )
     check_placeholders(recipe, value, place)
+    check_format(recipe, recipe.total, place)
     with errors_at(place.at("pages")):
         # What a kind needs of the request that it begins with, such as a limit.
-        first = recipe.pages.first(PageRequest(recipe.path, recipe.query, json=body_of(recipe.json)))
+        first = recipe.pages.first(PageRequest(recipe.path, recipe.query, json=body_of(recipe.json), form=recipe.form))
         for path in _body_paths(recipe.pages):
             first = first.with_field(path, "")
         check_parallel(recipe.pages, recipe.total)
@@ -244,6 +258,7 @@ def _check_division(table: TableReader, name: str) -> None:
 
 def _read_total(table: TableReader) -> Total | None:
     total = table.get(TOTAL, None)
+    check_skip(total, table)
     if DIVIDE not in table:
         return total
     if total is None:

@@ -301,6 +301,22 @@ class NumberOr(Generic[T]):
         return {"anyOf": [self.number.schema(), self.table.schema()]}
 
 
+@dataclass(frozen=True)
+class WordOr(Generic[T]):
+    """A word that names a value, or a table."""
+
+    values: Mapping[str, T]
+    table: Kind[T]
+
+    def read(self, value: Any, place: Place, example: str) -> T:
+        if isinstance(value, Mapping):
+            return self.table.read(value, place, example)
+        return NamedValue(self.values).read(value, place, example)
+
+    def schema(self) -> dict[str, Any]:
+        return {"anyOf": [NamedValue(self.values).schema(), self.table.schema()]}
+
+
 _VARIABLE = {"type": "string", "pattern": r"\$\{"}
 
 

@@ -8,12 +8,13 @@ from typing import Any
 from haulier.api.paging.pages_ahead import check_parallel
 from haulier.config.environment import fill_variables
 from haulier.config.fields import Field, TableReader, TableShape
+from haulier.config.format_table import FORMAT, check_format
 from haulier.config.joins import JOIN, JOINED_BATCH
 from haulier.config.lookups import EMPTY, GET
 from haulier.config.lookups import QUERY as LOOKUP_QUERY
 from haulier.config.pages_table import PagesKind
 from haulier.config.place import Place, name_kind, show
-from haulier.config.request_kinds import JsonPath, QueryPairs
+from haulier.config.request_kinds import SHAPE, JsonPath, QueryPairs
 from haulier.config.value_kinds import TableBy, TableOf, Text, WholeNumber, errors_at, unexpected
 from haulier.sources.prefixes import Prefixes
 from haulier.sources.recipe import ListLookup, OnceRecipe, ValuesRecipe
@@ -49,10 +50,16 @@ class ValueList:
         return {"anyOf": lists}
 
 
-AT = Field("at", JsonPath(), "The path of the value in an element; `.` for the element itself.", 'at = "carrier"')
+AT = Field(
+    "at",
+    JsonPath(),
+    "The path of the value in an element; `.` for the element itself, `{key}` for the key under which it stands in an "
+    "object.",
+    'at = "carrier"',
+)
 RECORDS = Field("records", JsonPath(), "The path of the list in an answer.", 'records = "rows"', True)
 PAGES = Field("pages", PagesKind(), "How one page of the list leads to the next.", 'pages = "single"', True)
-LIST_LOOKUP = TableShape("A request for a list of values.", GET, LOOKUP_QUERY, RECORDS, AT, PAGES, EMPTY)
+LIST_LOOKUP = TableShape("A request for a list of values.", GET, LOOKUP_QUERY, RECORDS, SHAPE, FORMAT, AT, PAGES, EMPTY)
 
 
 @dataclass(frozen=True)
@@ -64,9 +71,10 @@ class ValuesLookup:
 
 
 def read_list_lookup(table: TableReader) -> ValuesLookup:
-    lookup = ListLookup(**table.arguments(GET, LOOKUP_QUERY, RECORDS, AT, PAGES))
+    lookup = ListLookup(**table.arguments(GET, LOOKUP_QUERY, RECORDS, SHAPE, FORMAT, AT, PAGES))
     with errors_at(table.place.at("pages")):
         check_parallel(lookup.pages, None)
+    check_format(lookup, None, table.place)
     return ValuesLookup(lookup, **table.arguments(EMPTY))
 
 

@@ -73,7 +73,7 @@ class RunPaths:
 
     def folder(self, name: str) -> str:
         """One of ``children``, ``outcomes``, ``feeds``, ``receipts``, ``poison``, ``redrives``, ``discards``,
-        ``crashes``, ``hidden``, ``absent``, ``repairs``, ``removed``, ``closings``."""
+        ``crashes``, ``hidden``, ``absent``, ``skipped``, ``repairs``, ``removed``, ``closings``."""
         return f"{self.root}/{name}"
 
     @property
@@ -94,8 +94,8 @@ class RunPaths:
         return f"{self.root}/receipts/{worker}-{number}.ndjson"
 
     def numbered(self, folder: str, key: str, number: int) -> str:
-        """Record ``number`` of a key in ``poison``, ``redrives``, ``discards``, ``crashes``, ``hidden`` or
-        ``absent``."""
+        """Record ``number`` of a key in ``poison``, ``redrives``, ``discards``, ``crashes``, ``hidden``,
+        ``absent`` or ``skipped``."""
         return f"{self.root}/{folder}/{key}/{number}.json"
 
     @property

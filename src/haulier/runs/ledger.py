@@ -108,6 +108,7 @@ class Ledger:
         await self._fold_names("outcomes", _fold_outcomes)
         await self._fold_names("hidden", functools.partial(_fold_numbers, "hidden"))
         await self._fold_names("absent", functools.partial(_fold_numbers, "absent"))
+        await self._fold_names("skipped", functools.partial(_fold_numbers, "skipped"))
         await self._fold_files("receipts", _fold_receipts)
         await self.fold_poison()
         return True

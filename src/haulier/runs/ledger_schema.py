@@ -119,7 +119,7 @@ ON CONFLICT (key) DO UPDATE SET discard = excluded.discard, discard_reason = exc
 WHERE discard < excluded.discard
 """
 
-# Where an object stands all the same, its receipt says what was hidden, or absent.
+# Where an object stands all the same, its receipt says what was hidden, absent or skipped.
 _NUMBER = """
 INSERT INTO item (key, {column}) VALUES (?, ?)
 ON CONFLICT (key) DO UPDATE SET {column} = max(coalesce({column}, 0), excluded.{column}) WHERE sha256 IS NULL

@@ -48,8 +48,8 @@ def manifest_entry(paths: RunPaths, row: Sequence[object]) -> ManifestEntry:
         wrong = _damage(state, has_object, damage, disagrees)
         return _entry_of_object(paths, key, stream, wrong, receipt)
     if state == "empty":
-        hidden, absent = _int(receipt.get("hidden")), _int(receipt.get("absent"))
-        return ManifestEntry(key=key, stream=stream, state="empty", hidden=hidden, absent=absent)
+        hidden, absent, skipped = (_int(receipt.get(name)) for name in ("hidden", "absent", "skipped"))
+        return ManifestEntry(key=key, stream=stream, state="empty", hidden=hidden, absent=absent, skipped=skipped)
     if state == "discarded":
         return ManifestEntry(key=key, stream=stream, state="discarded", poison=_int(poison), reason=str(discard_reason))
     if state == "poisoned":

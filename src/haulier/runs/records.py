@@ -98,8 +98,8 @@ class ChildList(Record, frozen=True, kw_only=True):
 class OutcomeRecord(Record, frozen=True, kw_only=True):
     """``outcomes/<key>.json``: an item that ended without records.
 
-    Hidden rows are recorded in ``hidden/<key>/<hidden>.json`` too, and what was absent in
-    ``absent/<key>/<absent>.json``: a closing reads only the names of outcomes.
+    Hidden rows are recorded in ``hidden/<key>/<hidden>.json`` too, what was absent in ``absent/<key>/<absent>.json``,
+    and skipped rows in ``skipped/<key>/<skipped>.json``: a closing reads only the names of outcomes.
     """
 
     key: str
@@ -110,6 +110,7 @@ class OutcomeRecord(Record, frozen=True, kw_only=True):
     present: int = 0
     """Of what may be absent, as the source declares: parents' lists and joined values that were there."""
     absent: int = 0
+    skipped: int = 0
     worker: str = ""
     ended_at: datetime
 
@@ -141,6 +142,8 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Pages that began with the last record of the page before."""
     absent: int = 0
     """What was asked for and is not there, as the source declares that it may be."""
+    skipped: int = 0
+    """Rows that are no records, by the source's own rules."""
     unseen: str = ""
     """The sign of a next page that no page had, where nothing else proves the lists whole."""
     ended: float | None = None
@@ -317,6 +320,7 @@ class ManifestEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     hidden: int = 0
     repeated: int = 0
     absent: int = 0
+    skipped: int = 0
     unseen: str = ""
     ended: float | None = None
     poison: int = 0
@@ -346,6 +350,7 @@ class Totals(msgspec.Struct, kw_only=True):
     hidden: int = 0
     repeated: int = 0
     absent: int = 0
+    skipped: int = 0
 
     def add(self, entry: ManifestEntry) -> None:
         self.planned += 1
@@ -357,6 +362,7 @@ class Totals(msgspec.Struct, kw_only=True):
         self.hidden += entry.hidden
         self.repeated += entry.repeated
         self.absent += entry.absent
+        self.skipped += entry.skipped
 
 
 Verdict = Literal["complete", "partial", "abandoned", "superseded", "cancelled"]

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from haulier.api.body_format import PLAIN_JSON
 from haulier.api.http.urls import Encoded
 from haulier.api.records.empty_forms import EMPTY_LIST_ONLY
 from haulier.api.records.record_finder import LIST
@@ -38,6 +39,12 @@ def _shape(stream: StreamRecipe, mode: str, known: Mapping[str, StreamRecipe]) -
         shape["add"] = canonical(stream.add)
     if stream.shape != LIST:
         shape["shape"] = stream.shape
+    if stream.skip:
+        shape["skip"] = canonical(stream.skip)
+    if stream.form is not None:
+        shape["form"] = canonical(stream.form)
+    if stream.format != PLAIN_JSON:
+        shape["format"] = canonical(stream.format)
     if stream.empty != EMPTY_LIST_ONLY:
         shape["empty"] = ["Empty", canonical(stream.empty)[1]]  # The name that its class had in older fingerprints.
     if stream.link_origin or stream.link_base:

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from haulier.api.answers.judgement import Rule
+from haulier.api.body_format import PLAIN_JSON, BodyFormat
 from haulier.api.paging.feed_pages import Feed
 from haulier.api.paging.link_address import LinkBase, LinkOrigin
 from haulier.api.paging.paginator import Paginator
@@ -17,6 +18,7 @@ from haulier.api.paging.totals import Total
 from haulier.api.records.empty_forms import EMPTY_LIST_ONLY, EmptyForms
 from haulier.api.records.paths import ROOT, check_path
 from haulier.api.records.record_finder import LIST
+from haulier.api.records.skipped_rows import Skip
 from haulier.api.search.search import Search
 from haulier.errors import UsageError
 from haulier.items.bounds import Bounds
@@ -105,6 +107,12 @@ class ListLookup:
     at: str = ROOT
     """Path in an element; the element itself by default."""
     query: Pairs = field(default=(), repr=False)
+    shape: str = LIST
+    format: BodyFormat = PLAIN_JSON
+
+    @property
+    def empty(self) -> EmptyForms:
+        return EMPTY_LIST_ONLY
 
 
 JOINED_VALUES = 50
@@ -176,13 +184,18 @@ class StreamRecipe:
     incremental: NewEnumeration | None = None
     shape: str = LIST
     """How records stand at their path."""
+    format: BodyFormat = PLAIN_JSON
     method: str = "GET"
     query: Pairs = field(default=(), repr=False)
     json: Any = field(default=None, repr=False)
     """Or a `GraphQL` query."""
+    form: Pairs | None = field(default=None, repr=False)
+    """Fields of a form, in place of ``json``."""
     headers: Pairs = field(default=(), repr=False)
     empty: EmptyForms = EMPTY_LIST_ONLY
     """Forms of a page without records, besides an empty list."""
+    skip: tuple[Skip, ...] = ()
+    """Rows that are no records."""
     total: Total | None = None
     expect: Lookup | None = None
     key: tuple[str, ...] = ()

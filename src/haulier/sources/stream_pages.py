@@ -39,6 +39,7 @@ class StreamRequest:
     path: str
     query: Pairs
     json: Any
+    form: Pairs | None
     headers: Pairs
 
 
@@ -52,12 +53,13 @@ def build_request(
         else fill_path(recipe.path, values),
         query=tuple((name, fill_query(value, values)) for name, value in (*recipe.query, *query)),
         json=_fill_tree(recipe.json, values, exact),
+        form=None if recipe.form is None else tuple((name, fill(value, values)) for name, value in recipe.form),
         headers=tuple((name, fill(value, values)) for name, value in recipe.headers),
     )
 
 
 def templates_of(recipe: StreamRecipe) -> list[str]:
-    pairs = (*recipe.query, *recipe.headers, *recipe.add)
+    pairs = (*recipe.query, *(recipe.form or ()), *recipe.headers, *recipe.add)
     return [recipe.path, *(value for _, value in pairs), *strings_of(recipe.json)]
 
 
@@ -90,10 +92,13 @@ def fetch_pages(
         pages=with_rules(_paginator(recipe), rules, skips_absent=skips_absent),
         records=recipe.records,
         shape=recipe.shape,
+        format=recipe.format,
         empty=recipe.empty.declared,
         total=recipe.total,
         method=recipe.method,
         json=asked.json,
+        form=asked.form,
+        skip=recipe.skip,
         headers=asked.headers,
     )
     if joined is not None:

@@ -3,6 +3,9 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
+from msgspec import Raw
+
+from haulier.api.paging.paginator import text_of_raw
 from haulier.api.records.paths import describe, explain_missing, raw_at
 from haulier.errors import UsageError
 from haulier.items.workitem import WorkItem
@@ -10,7 +13,7 @@ from haulier.sources.context import Context
 from haulier.sources.prefixes import Prefixes
 from haulier.sources.recipe import ListLookup, OnceRecipe, Pairs, ValuesRecipe
 from haulier.sources.scalars import scalar_text
-from haulier.sources.templates import PlaceholderValues
+from haulier.sources.templates import KEY, PlaceholderValues
 
 
 class ValuesDivision:
@@ -81,17 +84,26 @@ async def values_of(recipe: ValuesRecipe, where: str, context: Context) -> Async
         values.query,
         pages=values.pages,
         records=values.records,
-        empty=("null", "no body") if recipe.may_be_empty else (),
+        shape=values.shape,
+        format=values.format,
+        empty=_empty_forms(recipe, values),
     )
     async for page in listed:
-        for record in page.records:
+        for place, record in enumerate(page.records):
             is_empty = False
-            yield _value(bytes(record), values, where)
+            key = page.keys[place] if values.at == KEY and place < len(page.keys) else None
+            yield _value(bytes(record), values, where) if key is None else text_of_raw(Raw(key), KEY)
     if is_empty and not recipe.may_be_empty:
         raise UsageError(
             f"{where}.from: GET {values.path} was answered with an empty list. Correct the query, or write "
             '`empty = "no items"` there if the API may hold nothing.'
         )
+
+
+def _empty_forms(recipe: ValuesRecipe, lookup: ListLookup) -> tuple[str, ...]:
+    if not recipe.may_be_empty:
+        return ()
+    return ("no body",) if lookup.format.has_lines else ("null", "no body")
 
 
 def _value(record: bytes, lookup: ListLookup, where: str) -> str:

@@ -242,7 +242,9 @@ class Attempt:
                 return Split(produced.children)
             if not produced.records:
                 await note_feed_end(deps, run, envelope, produced)
-                return Empty(produced.requests, seconds, produced.hidden, produced.present, produced.absent)
+                return Empty(
+                    produced.requests, seconds, produced.hidden, produced.present, produced.absent, produced.skipped
+                )
             path = run.paths.object(type(item).stream, key)
             with deps.telemetry.span(PUBLISH, SpanKind.INTERNAL, {RUN_ID: run.run_id}):
                 facts, is_adopted = await publish(
@@ -315,4 +317,5 @@ def _receipt(key: str, records: int, size: int, sha256: str, produced: Produced,
         hidden=produced.hidden,
         repeated=produced.repeated,
         absent=produced.absent,
+        skipped=produced.skipped,
     )

@@ -94,6 +94,7 @@ async def produce_alone(
             repeated=frame.repeated,
             present=frame.present,
             absent=frame.absent,
+            skipped=frame.skipped,
             unseen=frame.unseen,
             feed=frame.feed,
         )

@@ -52,6 +52,7 @@ class Produced:
     repeated: int = 0
     present: int = 0
     absent: int = 0
+    skipped: int = 0
     unseen: str = ""
     feed: FeedEnd | None = None
 
@@ -98,6 +99,7 @@ async def produce(
         repeated=api.usage.repeated,
         present=api.usage.presence.present,
         absent=api.usage.presence.absent,
+        skipped=api.usage.skipped,
         unseen=api.usage.sign_totals.unseen,
         feed=api.usage.feed_end,
     )

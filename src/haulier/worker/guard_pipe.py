@@ -57,6 +57,7 @@ class EndFrame(msgspec.Struct, frozen=True, tag="end"):
     repeated: int = 0
     present: int = 0
     absent: int = 0
+    skipped: int = 0
     unseen: str = ""
     feed: FeedEnd | None = None
 
@@ -161,6 +162,7 @@ async def work_alone(deps: WorkerDeps, job: Job, writer: asyncio.StreamWriter) -
             repeated=produced.repeated,
             present=produced.present,
             absent=produced.absent,
+            skipped=produced.skipped,
             unseen=produced.unseen,
             feed=produced.feed,
         )

@@ -26,6 +26,8 @@ class Empty:
     present: int = 0
     absent: int = 0
     """As in `OutcomeRecord`."""
+    skipped: int = 0
+    """As in `Receipt`."""
 
 
 @dataclass(frozen=True)

@@ -215,11 +215,12 @@ class OutcomeSettler:
                 hidden=empty.hidden,
                 present=empty.present,
                 absent=empty.absent,
+                skipped=empty.skipped,
                 worker=self._deps.name,
                 ended_at=self._deps.clock.now(),
             )
         )
-        for folder, count in (("hidden", empty.hidden), ("absent", empty.absent)):
+        for folder, count in (("hidden", empty.hidden), ("absent", empty.absent), ("skipped", empty.skipped)):
             if count:
                 # Before the outcome, behind which nobody works the item again.
                 await self._deps.lake.create(run.paths.numbered(folder, key, count), record)

@@ -36,6 +36,7 @@ step = 450
 {bounds}
 """
 RANGE = 'query = { from_id = "{start}", to_id = "{end}" }'
+LINES = {"/items_lines": '\nformat = "ndjson"\ntotal = { header = "X-Total-Count", is = "exact" }'}
 FILTER = 'query = { "$filter" = "id ge {start} and id lt {end}" }'
 SEARCH = 'post = "/search"\njson = { query = { from_id = "{start}", to_id = "{end}" }, limit = 100 }'
 
@@ -71,13 +72,14 @@ async def test_haulier_reads_each_kind_as_the_table_of_paths_says(path: Path, tm
         "/items_relative": "records",
         "/odata/items": "value",
         "/graphql": "data.items.nodes",
+        "/items_lines": ".",
     }.get(path.path, "items")
     async with Sandbox(SETTINGS) as api:
         text = SOURCE.format(
             url=api.url,
             ask={"/search": SEARCH, "/graphql": GRAPHQL}[path.path]
             if path.method == "POST"
-            else f'get = "{path.path}"',
+            else f'get = "{path.path}"{LINES.get(path.path, "")}',
             records=where,
             pages=path.pages,
             bounds={"/search": "", "/graphql": "", "/odata/items": FILTER}.get(path.path, RANGE),

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import msgspec
 
+from haulier.api.body_format import CSV, PLAIN_JSON, BodyFormat
 from haulier.api.errors import Shape
 from haulier.api.http.transport import Response
 from haulier.api.records.empty_forms import failure_at_top
@@ -13,6 +14,7 @@ from haulier.api.records.surrogates import hide
 
 _NEUTRAL_TYPES = {"", "text/plain", "application/octet-stream", "binary/octet-stream"}
 """Media types under which JSON is often sent."""
+_JSON_BEGINNINGS = frozenset({b"{", b"["})
 _SNIFFED_BYTES = 64 * 1024
 _CLOSED_SIGNS = (b"maintenance", b"temporarily unavailable", b"temporarily down", b"be right back", b"be back soon")
 _LOGIN_SIGNS = (b'type="password"', b"type='password'", b"type=password")
@@ -27,24 +29,45 @@ class BodyProblem:
     shape: Shape = Shape.NONE
 
 
-def find_body_problem(response: Response) -> BodyProblem | None:
-    """Judge by media type, first and last byte whether the body can be JSON or lines of it."""
+def find_body_problem(response: Response, form: BodyFormat = PLAIN_JSON) -> BodyProblem | None:
+    """Judge by media type, first and last byte whether the body can be what it should be."""
     media_type = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
     body = response.body
+    if (charset := response.charset_problem) is not None:
+        shape = Shape.UNPARSED if charset.is_of_data else Shape.CHARSET
+        return BodyProblem(f"a body that cannot be read: {charset.reason}", shape=shape)
     first = body[:1024].lstrip()[:1] or body.lstrip()[:1]
     if not first:
-        return BodyProblem("an empty body", shape=Shape.NO_BODY)
-    if first == b"<" or "html" in media_type:
+        # An empty line is an answer without lines; no byte at all may be a failure.
+        return None if form.has_lines and body else BodyProblem("an empty body", shape=Shape.NO_BODY)
+    if first == b"<" or ("html" in media_type and first not in _JSON_BEGINNINGS and not form.has_lines):
         return _find_page_problem(body)
+    if form.has_lines:
+        return _find_line_problem(body, first, form)
     is_told = "json" in media_type or "javascript" in media_type
-    if not is_told and media_type not in _NEUTRAL_TYPES:
+    if not is_told and media_type not in _NEUTRAL_TYPES and "html" not in media_type:
         return BodyProblem(f"{media_type} instead of JSON", shape=Shape.NOT_JSON)
-    if first in {b"{", b"["}:
+    if first in _JSON_BEGINNINGS:
         last = body[-1024:].rstrip()[-1:] or body.rstrip()[-1:]
         return None if last in {b"}", b"]"} else BodyProblem("JSON that stops before its end")
     # A bare number or text is JSON too, where the label says so.
     label = f"labelled {media_type}" if media_type else "without a media type"
     return None if is_told else BodyProblem(f"a body {label} that is not JSON", shape=Shape.NOT_JSON)
+
+
+def _find_line_problem(body: bytes, first: bytes, form: BodyFormat) -> BodyProblem | None:
+    """An error object under a good status would be taken for the names of columns."""
+    if form.kind == CSV and first in _JSON_BEGINNINGS and _is_json(body):
+        return BodyProblem("JSON instead of CSV", shape=Shape.NOT_CSV)
+    return None
+
+
+def _is_json(body: bytes) -> bool:
+    try:
+        msgspec.json.decode(body, type=msgspec.Raw)
+    except (msgspec.DecodeError, RecursionError):
+        return False
+    return True
 
 
 def find_failure(body: bytes) -> BodyProblem | None:

@@ -14,6 +14,7 @@ import msgspec
 from haulier.api.answers.body_problem import BodyProblem, find_body_problem, find_failure
 from haulier.api.answers.declared_wait import DeclaredWait, find_wait
 from haulier.api.answers.graphql_errors import ErrorMeaning, find_errors
+from haulier.api.body_format import PLAIN_JSON, BodyFormat
 from haulier.api.errors import CAPTIVE_PORTAL_STATUS, GATEWAY_STATUSES, UNSUPPORTED_STATUSES, Action, Fault, Shape
 from haulier.api.http.ratelimit_headers import is_exhausted, rate_limits
 from haulier.api.http.retry_after import DAY_SECONDS
@@ -107,6 +108,7 @@ class ExpectedAnswer:
     wants_json: bool = True
     graphql_errors: tuple[str, ...] | None = None
     """For a GraphQL query: codes of errors that do not matter. None: it is no such query."""
+    form: BodyFormat = PLAIN_JSON
     may_fail_as_record: bool = False
     """Records are objects that stand where an error object would: one is no record, unless a rule says so."""
 
@@ -275,8 +277,8 @@ def _by_body(response: Response, expected: ExpectedAnswer) -> Judgement:
         return _OK
     if response.status in _NO_CONTENT:
         return Judgement(Action.RETRY_LATER, f"status {response.status}, which has no content", shape=Shape.NO_BODY)
-    problem = find_body_problem(response) if expected.wants_json else None
-    if problem is None and expected.may_fail_as_record:
+    problem = find_body_problem(response, expected.form) if expected.wants_json else None
+    if problem is None and expected.may_fail_as_record and expected.graphql_errors is None:
         problem = find_failure(response.body)
     return _OK if problem is None else _by_problem(problem)
 

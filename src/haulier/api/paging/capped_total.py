@@ -45,7 +45,7 @@ class CappedTotal:
         if self._first_count is not None and count >= self._first_count:
             return True
         declared = {getattr(kind_of(self._paginator), name, None) for name in ("limit", "size", "page_size")}
-        return count in asked_sizes(request.query, request.json) | declared
+        return count in asked_sizes(request.parameters, request.json) | declared
 
 
 def is_cap_like(total: int) -> bool:

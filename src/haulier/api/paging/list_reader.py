@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from haulier.api.errors import Action, PagingError
+from haulier.api.answers.judgement import ExpectedAnswer
+from haulier.api.body_format import PLAIN_JSON, BodyFormat
+from haulier.api.errors import Action, BodyError, PagingError
 from haulier.api.http.transport import Response
 from haulier.api.http.urls import LinkError
 from haulier.api.paging.capped_total import CappedTotal
@@ -15,10 +17,12 @@ from haulier.api.paging.paginator import PageAnswer, PageRequest, Paginator, is_
 from haulier.api.paging.totals import Promise, Total
 from haulier.api.paging.wire_request import wire_request
 from haulier.api.records.empty_forms import EMPTY_LIST_ONLY, EmptyForms
+from haulier.api.records.line_reader import LineReader, check_lines, reader_of
 from haulier.api.records.next_sign import SignReport
-from haulier.api.records.page import Body, Page, PageReader
+from haulier.api.records.page import Body, Page
 from haulier.api.records.paths import describe
-from haulier.api.records.record_finder import LIST
+from haulier.api.records.record_finder import LIST, may_be_failure
+from haulier.api.records.skipped_rows import Skip, Skipper
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +34,26 @@ class Listing:
     max_pages: int = MAX_PAGES
     empty: EmptyForms = EMPTY_LIST_ONLY
     shape: str = LIST
+    form: BodyFormat = PLAIN_JSON
+    skip: tuple[Skip, ...] = ()
+    """Rows that are no records."""
     reads_ahead: bool = False
     """Pages are asked for before their turn."""
     graphql_errors: tuple[str, ...] | None = None
     """As `ExpectedAnswer.graphql_errors`."""
+
+    def __post_init__(self) -> None:
+        total_at = "" if self.total is None else self.total.at
+        check_lines(self.form, self.records, self.shape, self.empty, total_at)
+
+    def expected(self, empty: EmptyForms | None = None, *, has_page_token: bool = False) -> ExpectedAnswer:
+        return ExpectedAnswer(
+            has_page_token=has_page_token,
+            empty=self.empty if empty is None else empty,
+            form=self.form,
+            may_fail_as_record=may_be_failure(self.records, self.shape),
+            graphql_errors=self.graphql_errors,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +82,12 @@ class ListReader:
         self._note = note
         total = listing.total
         total_at = total.at if total is not None and total.is_exact else ""
-        self._pages = PageReader(listing.records, listing.empty, total_at, listing.shape)
+        self._pages = reader_of(listing.form, listing.records, listing.empty, total_at, listing.shape)
         self.promise: Promise | None = None
         if total is not None:
             counts, is_ahead = is_counting(listing.paginator), is_parallel(listing.paginator)
             self.promise = Promise(total, is_counting=counts, is_parallel=is_ahead)
+        self._skipper = Skipper(listing.skip) if listing.skip else None
         self._capped = None if total is None else CappedTotal(total, listing.paginator)
         self.received = 0
         self.has_begun = False
@@ -80,12 +101,22 @@ class ListReader:
             self._capped.note(count)
         self.received += new_count
 
+    def uncounted(self, records: Sequence[bytes]) -> int:
+        """Those that are skipped, where the total leaves them out."""
+        total = self._listing.total
+        return self._skipper.count(records) if self._skipper is not None and total and not total.counts_skipped else 0
+
+    def kept(self, page: Page) -> Page:
+        return page if self._skipper is None else self._skipper.kept(page)
+
     def read(self, request: PageRequest, response: Response, body: Body | None = None) -> ListPage:
         """``body``: of the response, where it was read already."""
         body = self.body_of(response) if body is None else body
         if request.pages_past_end and self._guard.knows(body.page):
             return ListPage(Page(()), None, None)  # Past its end the list begins again, at some APIs.
         received = self.received + max(0, len(body.page) - request.overlap)
+        if self._skipper is not None:
+            received -= self.uncounted(body.page.records[request.overlap :])
         answer = PageAnswer(
             body, response.url, response.headers, received, is_first=not self.has_begun, home=self._api_url
         )
@@ -96,7 +127,9 @@ class ListReader:
             if self._listing.total.is_exact and not is_at_least:
                 known, counts_hidden = self.promise.known(total), self._listing.total.counts_hidden
                 answer = replace(answer, total=known, counts_hidden=counts_hidden)
-        if body.is_declared_empty and not self.has_begun:
+        if not response.is_delimited:
+            self._check_end(is_counted=answer.total is not None and not answer.counts_hidden)
+        if body.is_declared_empty and not self.has_begun and not self._listing.form.has_lines:
             found = body.raw(self._listing.records)
             what = body.explain_missing(self._listing.records) if found is None else f"{describe(found)} is there"
             self._note(f"no list of records: {what}. It is taken as no records, as `empty` says")
@@ -134,6 +167,8 @@ class ListReader:
         if self.promise is not None and self._listing.total is not None:
             answer = PageAnswer(body, response.url, response.headers, self.received + len(body.page))
             total = self._listing.total.of(answer)
+        if not response.is_delimited:
+            self._check_end(is_counted=total is not None and self._is_total_exact)
         return ListPage(body.page, None, total)
 
     def read_past_end(self, response: Response) -> ListPage:
@@ -149,12 +184,28 @@ class ListReader:
     def body_of(self, response: Response) -> Body:
         if self._listing.empty.takes_answer(response.status, response.body):
             return self._pages.without_records()
+        if isinstance(self._pages, LineReader):
+            return self._pages.read(response.body, response.headers.get("Content-Type", ""))
         return self._pages.read(response.body)
+
+    @property
+    def _is_total_exact(self) -> bool:
+        total = self._listing.total
+        return total is not None and total.is_exact and total.only_if is None and not total.counts_hidden
+
+    def _check_end(self, *, is_counted: bool) -> None:
+        """The closed connection ended the body: a cut between two lines can only be seen by a count."""
+        form = self._listing.form
+        if form.has_lines and not form.may_lack_length and not is_counted:
+            raise BodyError(
+                "neither Content-Length nor chunks, so that nothing shows if lines are missing. Declare an exact "
+                "`total` in a header; or, where that cannot be, write may_lack_length = true in `format`"
+            )
 
     def is_total_reached(self, read: ListPage) -> bool:
         total = self._listing.total
         is_exact = total is not None and total.is_exact and not read.is_at_least
-        return is_exact and self.received + len(read.page) == read.total
+        return is_exact and self.received + len(read.page) - self.uncounted(read.page.records) == read.total
 
     def _is_reached_by(self, answer: PageAnswer) -> bool:
         return answer.total is not None and not answer.counts_hidden and answer.received >= answer.total

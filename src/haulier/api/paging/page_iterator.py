@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator, Callable, Iterator
 from dataclasses import replace
 from typing import Final
 
-from haulier.api.answers.judgement import ExpectedAnswer
+from haulier.api.body_format import PLAIN_JSON
 from haulier.api.errors import Action, ApiError, BodyError, MovedError, PagingError
 from haulier.api.http.transport import Request
 from haulier.api.http.urls import LinkError, OtherOriginError
@@ -27,10 +27,8 @@ from haulier.api.paging.positions import append_end_advice
 from haulier.api.paging.sign_watch import SignWatch
 from haulier.api.paging.totals import Promise
 from haulier.api.paging.wire_request import wire_request
-from haulier.api.records.empty_forms import EmptyForms
 from haulier.api.records.next_sign import SignReport
 from haulier.api.records.page import Body, Page
-from haulier.api.records.record_finder import may_be_failure
 from haulier.api.requester import Answered, FirstPage, Requester
 from haulier.api.scope.gate import Ahead
 
@@ -63,7 +61,6 @@ class PageIterator:
         self._note = note
         self._api_url = api_url
         self._listing = listing
-        self._may_fail_as_record = may_be_failure(listing.records, listing.shape)
         self._guard = LoopGuard(listing.max_pages)
         self._reader = ListReader(listing, api_url, self._guard, note)
         self._kind = kind_of(listing.paginator)
@@ -97,6 +94,7 @@ class PageIterator:
                     self._begin_ahead(answered, following, read.page)
                 # A page keeps its body alive, which must not be there twice while the next one comes.
                 del read
+                page = self._kept(page)
                 if page.records:
                     yield page
                 del page
@@ -105,15 +103,10 @@ class PageIterator:
                 await self._ahead.close()
         await self._compare_with_total(first)
 
-    def _expected(
-        self, empty: EmptyForms, *, has_page_token: bool = False, may_fail_as_record: bool = False
-    ) -> ExpectedAnswer:
-        return ExpectedAnswer(
-            has_page_token=has_page_token,
-            empty=empty,
-            may_fail_as_record=may_fail_as_record,
-            graphql_errors=self._listing.graphql_errors,
-        )
+    def _kept(self, page: Page) -> Page:
+        kept = self._reader.kept(page)
+        self._requester.usage.skipped += len(page) - len(kept)
+        return kept
 
     def _begin_ahead(self, answered: PageRequest, following: PageRequest, page: Page) -> None:
         promise, total = self._reader.promise, self._listing.total
@@ -134,7 +127,7 @@ class PageIterator:
         return await self._requester.send(
             self._wire(request),
             self._reader.body_of,
-            expected=self._expected(self._listing.empty),
+            expected=self._listing.expected(),
             rules=request.end_rules,
             is_first_page=False,
             read_anew=lambda response: self._reader.anew().read(request, response),
@@ -199,9 +192,7 @@ class PageIterator:
         answered = await self._requester.send(
             wire,
             lambda response: self._reader.read(request, response),
-            expected=self._expected(
-                empty, has_page_token=request.has_token, may_fail_as_record=self._may_fail_as_record
-            ),
+            expected=self._listing.expected(empty, has_page_token=request.has_token),
             rules=request.end_rules,
             is_first_page=not self._reader.has_begun,
             read_end=self._reader.read_end,
@@ -252,7 +243,7 @@ class PageIterator:
                     promise.note(read.total)
         page = self._new_of(read.page, request)
         self._note_empty(page)
-        self._reader.take(len(read.page), len(page))
+        self._reader.take(len(read.page), len(page) - self._reader.uncounted(page.records))
         if self._check is None and self._neighbours.note(page):
             self._note_repeated(request)
         if read.following is not None and read.following.overlap:
@@ -282,7 +273,7 @@ class PageIterator:
         probe: Probe | None = None if self._check is None else self._check.note(request, page, total)
         if probe is None:
             return
-        wire, expected = self._wire(probe.request), self._expected(self._listing.empty)
+        wire, expected = self._wire(probe.request), self._listing.expected()
         try:
             answered = await self._requester.send(
                 wire, lambda response: self._reader.body_of(response).page, expected=expected, is_first_page=False
@@ -310,7 +301,7 @@ class PageIterator:
             answered = await self._requester.send(
                 wire,
                 self._reader.read_past_end,
-                expected=self._expected(self._listing.empty, has_page_token=request.has_token),
+                expected=self._listing.expected(has_page_token=request.has_token),
                 rules=request.end_rules,
                 is_first_page=False,
                 read_end=lambda response, action: None,
@@ -376,7 +367,8 @@ class PageIterator:
     def _wire(self, request: PageRequest) -> Request:
         """Raises `ApiError` for a link to another origin."""
         try:
-            return wire_request(request, self._api_url)
+            wire = wire_request(request, self._api_url)
+            return wire if self._listing.form is PLAIN_JSON else wire.replace(format=self._listing.form)
         except LinkError as error:
             may_be_inner = isinstance(error, OtherOriginError) and getattr(self._kind, "link_origin", None) == ""
             raise ApiError(
@@ -404,7 +396,7 @@ class PageIterator:
         answered = await self._requester.send(
             wire,
             lambda response: self._reader.total_of(total, response),
-            expected=self._expected(self._listing.empty),
+            expected=self._listing.expected(),
             rules=first.end_rules,
             read_end=lambda response, action: self._reader.total_of(total, response),
         )

@@ -13,6 +13,7 @@ from multidict import CIMultiDictProxy
 from haulier.api.answers.judgement import Rule
 from haulier.api.errors import BodyError, PagingError
 from haulier.api.http.urls import Pairs
+from haulier.api.paging.form_body import form_field, with_form_field
 from haulier.api.paging.json_body import value_at, with_value
 from haulier.api.paging.link_address import LinkBase, LinkOrigin
 from haulier.api.paging.link_header import links_of, relations_of
@@ -35,6 +36,8 @@ class PageRequest:
     headers: Pairs = ()
     json: Any = None
     """JSON body, which may hold `msgspec.Raw`."""
+    form: Pairs | None = None
+    """Fields of a form, in place of ``json``."""
     overlap: int = 0
     """Records at its start that must equal the last ones of the page before: checked and dropped."""
     end_rules: tuple[Rule, ...] = ()
@@ -80,12 +83,19 @@ class PageRequest:
 
     def with_field(self, path: str, value: Any) -> PageRequest:
         """Set the field at a dotted path of the JSON body, with the objects on the way. A number is a place in a list
-        that is there, or the next one; ``search_after.0`` begins a list."""
+        that is there, or the next one; ``search_after.0`` begins a list. Of a form, set the field of that name."""
+        if self.form is not None:
+            return replace(self, form=with_form_field(self.form, path, value))
         return replace(self, json=with_value(self.json, path, value))
 
     def field(self, path: str) -> Any:
-        """Return what the JSON body holds at a dotted path."""
-        return value_at(self.json, path)
+        """Return what the JSON body holds at a dotted path, or a form under that name."""
+        return value_at(self.json, path) if self.form is None else form_field(self.form, path)
+
+    @property
+    def parameters(self) -> Pairs:
+        """Of the query, and of the form."""
+        return self.query if self.form is None else (*self.query, *self.form)
 
     def with_url(self, url: str, base: str = "") -> PageRequest:
         """Ask another address, such as a link relative to `PageAnswer.url`. Headers and body stay, the query does not.
@@ -232,7 +242,7 @@ class Single:
                 'the Link header leads to a next page, and pages = "single" reads one page. Write pages = "link"; or '
                 'pages = { single = "may be full" }, if no more is wanted.'
             )
-        if answer.total is None and not self.may_be_full and count in asked_sizes(request.query, request.json):
+        if answer.total is None and not self.may_be_full and count in asked_sizes(request.parameters, request.json):
             raise PagingError(
                 f"the page is full, with the {count:,} records that were asked for, so that there may be more, and "
                 'pages = "single" reads one page. Declare in `pages` how a page leads to the next, or an exact total, '

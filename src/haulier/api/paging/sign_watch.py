@@ -38,7 +38,7 @@ class SignWatch:
             )
         if not must_be_likely:
             return
-        sizes = asked_sizes(request.query, request.json) | ({report.asked} if report.asked else set())
+        sizes = asked_sizes(request.parameters, request.json) | ({report.asked} if report.asked else set())
         if records in sizes and not memory.was_seen and not await self._requester.was_sign_seen():
             raise PagingError(
                 f"{shown()}: the page is full, with the {records} records that were asked for, and {report.lack}, "

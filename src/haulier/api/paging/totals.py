@@ -52,6 +52,8 @@ class Total:
     """Most records that the API hands out for a query: an item with more is divided at its first page. 0: no cap."""
     counts_hidden: bool = False
     """It counts hidden rows too: records may be fewer, never more. The manifest says by how many."""
+    counts_skipped: bool = True
+    """It counts rows that are skipped."""
 
     only_if: Guard | None = None
     """Condition of an exact total: search servers count to 10,000 and say that there are more. Unmet, it ends no list

@@ -14,12 +14,15 @@ from haulier.errors import UsageError
 
 ABSENT: Final = "absent"
 NO_BODY: Final = "no body"
+HEADER_ONLY: Final = "header only"
+"""Of CSV."""
 _WORD_VALUES: Final = {"null": b"null", "false": b"false", "empty object": b"{}", "empty text": b'""'}
-EMPTY_WORDS: Final = ("null", ABSENT, "false", "empty object", "empty text", NO_BODY)
+EMPTY_WORDS: Final = ("null", ABSENT, "false", "empty object", "empty text", NO_BODY, HEADER_ONLY)
 EMPTY_STATUSES: Final = frozenset({204, 205, *range(400, 500)}) - {401, 402, 403, 407, 408, 425, 429}
 """Others are about rights, limits and connections, not records; a rule with a text can still make one the end."""
 _FAILURE_KEYS: Final = frozenset({"error", "errors", "fault", "exception"})
 """Where APIs report failures under a good status."""
+_EXPLAINING_KEYS: Final = frozenset({"status", "code", "message", "reason", "type", "details"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +106,18 @@ def failure_at_top(body: bytes | Raw) -> str | None:
     if first_byte(raw := msgspec.json.decode(body, type=Raw)) != b"{":
         return None
     return _failing(msgspec.json.decode(raw, type=dict[str, Raw]))
+
+
+def is_bare_failure(text: bytes) -> str | None:
+    """Return the key at which a JSON object tells a failure, and nothing but what explains it."""
+    if not text.startswith(b"{"):
+        return None
+    try:
+        members = msgspec.json.decode(text, type=dict[str, Raw])
+    except (msgspec.DecodeError, RecursionError):
+        return None
+    key = _failing(members)
+    return key if {name.lower() for name in members} <= _FAILURE_KEYS | _EXPLAINING_KEYS else None
 
 
 def _failing(members: dict[str, Raw]) -> str | None:

@@ -257,7 +257,7 @@ def not_json_error(body: bytes, error: Exception) -> BodyError:
     """Records one a line are no mistake of the API's."""
     lines = [line for line in (line.strip(b" \t\r\x1e") for line in body[:_CHUNK_BYTES].split(b"\n")) if line][:2]
     if len(lines) == 2 and all(_is_json(line) for line in lines):
-        return BodyError("the body is several JSON values, one a line: NDJSON is not read yet", Shape.NOT_JSON)
+        return BodyError('the body is several JSON values, one a line: write format = "ndjson"', Shape.NOT_JSON)
     return BodyError(f"the body is not JSON: {error}", Shape.UNPARSED)
 
 
@@ -294,7 +294,11 @@ def _check_utf8(body: bytes) -> None:
 
 def _not_utf8(error: UnicodeDecodeError, start: int) -> BodyError:
     where = f"byte {error.object[error.start]:#04x} near {start + error.start}"
-    return BodyError(f"the body is not UTF-8: {where}", Shape.UNPARSED)
+    return BodyError(
+        f"the body is not UTF-8: {where}. If the API sends another charset, say so: "
+        'format = { kind = "json", charset = "windows-1252" }',
+        Shape.UNPARSED,
+    )
 
 
 def _check_unique(body: bytes, path: str, elements: list[Raw]) -> None:

@@ -155,17 +155,18 @@ class AiohttpTransport:
             if not 200 <= answer.status < 300:
                 # Only data must show its own end; the body of an error is read by rules and people.
                 framing = replace(framing, is_delimited=True)
-            arguments = (wire, answer.headers, framing, self._settings.max_body_bytes)
+            arguments = (wire, answer.headers, framing, self._settings.max_body_bytes, request.format)
             if is_heavy(wire, codings_of(answer.headers), framing):
-                body = await asyncio.to_thread(decode_body, *arguments)
+                body, charset_problem = await asyncio.to_thread(decode_body, *arguments)
             else:
-                body = decode_body(*arguments)
+                body, charset_problem = decode_body(*arguments)
         except TransportError as error:
             if answer.status not in _SELF_EXPLAINING:
                 error.date, error.age = answer.headers.get("Date", ""), answer.headers.get("Age", "")
                 raise
             answer.drop()
             wire = body = b""
+            charset_problem = None
         return Response(
             status=answer.status,
             headers=answer.headers,
@@ -174,6 +175,7 @@ class AiohttpTransport:
             wire_bytes=len(wire),
             url=request.url,
             is_delimited=is_delimited,
+            charset_problem=charset_problem,
         )
 
     async def _read(self, answer: _Answer, framing: Framing) -> bytes:

@@ -12,9 +12,11 @@ import msgspec
 from isal import isal_zlib
 from multidict import CIMultiDictProxy
 
+from haulier.api.body_format import PLAIN_JSON, BodyFormat, CharsetProblem
 from haulier.api.errors import Fault
 from haulier.api.http.transport import TransportError
 from haulier.api.records.paths import ROOT, raw_at
+from haulier.api.wire.charset import CharsetError, to_utf8
 from haulier.api.wire.framing import Framing
 
 HEAVY_BODY_BYTES = 256 * 1024
@@ -27,12 +29,16 @@ _MAX_MEMBERS = 10_000
 _STEP_BYTES = 64 * 1024
 _InflateError = cast("type[Exception]", isal_zlib.error)
 """The stubs of isal type it as an instance."""
+_NO_CODINGS = frozenset(
+    ("", "identity", "none", "null", "plain", "binary", "7bit", "8bit", "utf-8", "utf8", "ascii", "us-ascii")
+)
+"""Seen in `Content-Encoding` where nothing is encoded: names of charsets, and of how mail is sent."""
 _NEWLINE_TYPES = ("ndjson", "jsonl", "jsonlines", "json-seq", "x-json-stream")
 
 
 def codings_of(headers: CIMultiDictProxy[str]) -> tuple[str, ...]:
     names = (name.strip().lower() for line in headers.getall("Content-Encoding", ()) for name in line.split(","))
-    return tuple(name.removeprefix("x-") for name in names if name not in {"", "identity", "none"})
+    return tuple(name.removeprefix("x-") for name in names if name not in _NO_CODINGS)
 
 
 def is_heavy(wire: bytes, codings: tuple[str, ...], framing: Framing) -> bool:
@@ -44,8 +50,12 @@ def is_heavy(wire: bytes, codings: tuple[str, ...], framing: Framing) -> bool:
     return len(wire) > HEAVY_BODY_BYTES // 8 or announced > HEAVY_BODY_BYTES
 
 
-def decode_body(wire: bytes, headers: CIMultiDictProxy[str], framing: Framing, limit: int) -> bytes:
-    """Raises `TransportError`: CUT where the body is incomplete, PROTOCOL where it contradicts its headers, TOO_LARGE
+def decode_body(
+    wire: bytes, headers: CIMultiDictProxy[str], framing: Framing, limit: int, form: BodyFormat = PLAIN_JSON
+) -> tuple[bytes, CharsetProblem | None]:
+    """Return the body in UTF-8; or as it came, and why it cannot be.
+
+    Raises `TransportError`: CUT where the body is incomplete, PROTOCOL where it contradicts its headers, TOO_LARGE
     where it would decode to more than ``limit`` bytes."""
     if framing.length is not None and len(wire) != framing.length:
         raise TransportError(Fault.CUT, f"the body has {len(wire)} bytes where Content-Length says {framing.length}")
@@ -53,10 +63,19 @@ def decode_body(wire: bytes, headers: CIMultiDictProxy[str], framing: Framing, l
     # An empty body may carry a Content-Encoding; whether it may be empty is judged elsewhere.
     for coding in reversed(codings_of(headers)) if wire else ():
         body = _decode(body, coding, limit)
+    problem: CharsetProblem | None = None
+    content_type = headers.get("Content-Type", "")
+    try:
+        body = to_utf8(body, content_type, form.charset)
+    except CharsetError as error:
+        problem = error.problem
+    if len(body) > limit:
+        raise TransportError(Fault.TOO_LARGE, f"the body has {len(body)} bytes in UTF-8; max_body_bytes is {limit}")
     body = strip_bom(body)
-    if not framing.is_delimited:
-        _demand_end(body, headers.get("Content-Type", ""))
-    return body
+    # What has lines is told apart by its last one, or by a total (`haulier.api.records.line_reader`).
+    if not framing.is_delimited and not form.has_lines and not problem:
+        _demand_end(body, content_type)
+    return body, problem
 
 
 def strip_bom(body: bytes) -> bytes:
@@ -115,11 +134,8 @@ def _inflate_piece(inflater: Any, piece: bytes | memoryview, coding: str, room: 
 def _demand_end(body: bytes, content_type: str) -> None:
     """Without length and chunks, only a JSON object or array shows its own end; lines and tables do not."""
     media_type = content_type.partition(";")[0].strip().lower()
-    if "json" not in media_type or any(name in media_type for name in _NEWLINE_TYPES):
-        raise TransportError(
-            Fault.CUT,
-            f"neither Content-Length nor chunks, and {media_type or 'an unlabelled body'} cannot show its own end",
-        )
+    if any(name in media_type for name in (*_NEWLINE_TYPES, "csv")):
+        raise TransportError(Fault.CUT, f"neither Content-Length nor chunks, and {media_type} cannot show its own end")
     if body.lstrip()[:1] not in {b"{", b"["}:
         raise TransportError(Fault.CUT, "neither Content-Length nor chunks, and the body is not a JSON object or array")
     try:

@@ -23,7 +23,7 @@ from haulier.errors import HaulierError, UnavailableError, UsageError
 from haulier.items.keys import item_key
 from haulier.items.workitem import WorkItem
 from haulier.lake.ndjson import to_lines
-from haulier.plurals import count_of
+from haulier.plurals import count_of, were
 from haulier.runs.records import RunFile
 from haulier.runs.run import Run
 from haulier.runs.watermark.fold import read_watermark
@@ -199,6 +199,8 @@ async def _pages_of(source: LiveSource, mode: str, item: WorkItem, pages: int, p
             await check(records)
             if len(found) == pages:
                 break
+    if skipped := context.api.usage.skipped:
+        say(f"{count_of(skipped, 'row')} {were(skipped)} skipped, as `skip` says")
     if context.api.assumption:
         # A misspelt path looks like a list of one page, and no run could tell the two apart.
         say(f"{source.client.redactor.redact(context.api.assumption)}; check `pages` if there should be more")

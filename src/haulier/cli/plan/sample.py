@@ -11,6 +11,7 @@ from urllib.parse import parse_qsl, urlsplit
 import msgspec
 
 from haulier.api.errors import Action, ApiError
+from haulier.api.paging.form_body import FORM_TYPE
 from haulier.api.records.next_sign import asked_sizes
 from haulier.api.requester import ClientFindings, FirstPage
 from haulier.app.open_source import LiveSource
@@ -193,7 +194,10 @@ def _asked_size(context: Context, records: int) -> int:
     request = context.api.usage.last_request
     if request is None:
         return 0
-    sizes = asked_sizes(parse_qsl(urlsplit(request.url).query), _decoded(request.body))
+    parameters = parse_qsl(urlsplit(request.url).query)
+    if any(value.startswith(FORM_TYPE) for name, value in request.headers if name.lower() == "content-type"):
+        parameters += parse_qsl(request.body.decode())
+    sizes = asked_sizes(parameters, _decoded(request.body))
     return max((size for size in sizes if size >= records), default=0)
 
 

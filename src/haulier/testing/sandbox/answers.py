@@ -191,6 +191,10 @@ PATHS = (
         "/events", "since, until, limit, cursor or offset", "as /items or /items_offset; by changed_at",
         pages.events, '{ cursor = "next", query = "cursor" }',
     ),
+    Path(
+        "/items_lines", f"{_IDS}, offset", "a record a line, X-Total-Count", pages.by_lines,
+        '{ offset = "offset", limit = 100 }',
+    ),
     Path("/items/newest", "", '{"id":n}', _newest),
     Path("/count", "", '{"count":n}', _count),
     Path("/item/ID", "", "the record itself, or 404", _item),

@@ -80,6 +80,7 @@ class Page:
         took: str | None = None,
         gave: bytes = b"",
         within: bytes = b"",
+        between: bytes = b",",
     ) -> Answer:
         """Render the records between ``before`` and ``after``, each with ``within`` at its end. A page with a failing
         record is an error."""
@@ -89,7 +90,10 @@ class Page:
         shown = [rank for rank in self.ranks if not _is_hidden(settings, rank)]
         if not shown and settings.empty_as != "list":
             return replace(_empty(settings.empty_as, before, after, headers), is_first_page=is_first_page)
-        records = b",".join([_with(serve(settings, rank), within) for rank in shown])
+        texts = [_with(serve(settings, rank), within) for rank in shown]
+        if between == b"\n":
+            texts = [text.replace(b"\r", b"").replace(b"\n", b"") for text in texts]
+        records = between.join(texts)
         following = None if self.following is None else (self.listing.first, self.ranks[-1] + 1)
         return Answer(
             200,

@@ -270,6 +270,14 @@ def _offset_page(listing: Listing, question: Question) -> Answer:
     return page.answer(b'{"items":[', after)
 
 
+def by_lines(settings: SandboxSettings, question: Question, drift: Drift | None) -> Answer:
+    """A record a line (NDJSON), by offset; the total stands in a header, and an empty page is an empty line."""
+    listing = make_listing(settings, drift, *id_span(settings, question))
+    page = page_at(listing, question.whole_number("offset", 0), question.limit(settings))
+    total = (b"X-Total-Count", b"%d" % listing.promised)
+    return page.answer(b"", b"\n", headers=(total,), between=b"\n")
+
+
 def _own_query(page: Page, *numbers: int) -> bytes:
     listing = page.listing
     if page.following is None:

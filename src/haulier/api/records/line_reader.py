@@ -1,0 +1,234 @@
+"""Bodies of lines: NDJSON, JSON text sequences (RFC 7464), and CSV with the names in its first line.
+
+A cut in the middle of a line is seen; one between two lines only by a count.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from typing import Final
+
+import msgspec
+from msgspec import Raw
+
+from haulier.api.body_format import CSV, JSON_SEQUENCE, BodyFormat
+from haulier.api.errors import BodyError, PagingError, Shape
+from haulier.api.records.empty_forms import HEADER_ONLY, NO_BODY, EmptyForms, is_bare_failure
+from haulier.api.records.page import Body, Page, PageReader, text_of
+from haulier.api.records.paths import ROOT
+from haulier.api.records.record_finder import LIST, RecordFinder, has_each
+from haulier.api.records.slices import Records
+from haulier.api.records.surrogates import hide
+from haulier.errors import UsageError
+
+_SPACE: Final = b" \t\r\n"
+_encoder: Final = msgspec.json.Encoder()
+_SEPARATOR: Final = b"\x1e"
+
+
+def check_lines(form: BodyFormat, records: str, shape: str, empty: EmptyForms, total_at: str) -> None:
+    """Raises `UsageError` for what lines cannot have."""
+    if not form.has_lines:
+        if HEADER_ONLY in empty.words:
+            raise UsageError(f'"{HEADER_ONLY}" is about CSV. Remove it, or write format = "csv".')
+        return
+    if shape != LIST or has_each(records):
+        raise UsageError("each line is one record. Remove `shape`, and `*` in `records`.")
+    if form.kind == CSV and records != ROOT:
+        raise UsageError('each line of CSV is one record. Write records = ".".')
+    if total_at:
+        raise UsageError(
+            "lines have no total beside them. Write `header` in place of `at` in `total`, or ask for the count of the "
+            "whole by `expect`."
+        )
+    others = sorted(empty.words - {NO_BODY, *([HEADER_ONLY] if form.kind == CSV else [])})
+    if others:
+        raise UsageError(f'"{others[0]}" in `empty` is about a list in JSON. Remove it.')
+
+
+class LineReader(PageReader):
+    """One for each list: later tables must have the columns of the first."""
+
+    def __init__(self, form: BodyFormat, records_path: str, empty: EmptyForms) -> None:
+        super().__init__(records_path, empty)
+        self._form = form
+        self._finder = RecordFinder(records_path, "object", EmptyForms())
+        self._columns: list[str] = []
+
+    def read(self, body: bytes, content_type: str = "") -> Body:
+        """Raises `BodyError` for a body that is cut, or not of its format, and for a row that does not fit."""
+        text = text_of(body)
+        if self._form.kind == CSV:
+            rows = self._rows(text, content_type)
+            return LineBody(Page(rows, encoded=True), self)
+        texts = _sequence(text) if self._form.kind == JSON_SEQUENCE else text.split(b"\n")
+        self._check_last_end(text)
+        numbered = [(number, line) for number, each in enumerate(texts, 1) if (line := each.strip(_SPACE))]
+        self._check_failure(numbered)
+        return LineBody(Page(Records(self._values(numbered))), self)
+
+    def read_end(self, body: bytes) -> Body | None:
+        """A rule calls this answer the end: a failure is no record."""
+        if not body.strip():
+            return None
+        if self._form.kind != CSV:
+            lines = [line for each in text_of(body).split(b"\n") if (line := each.strip(_SPACE + _SEPARATOR))]
+            if len(lines) == 1 and is_bare_failure(lines[0]):
+                return None
+        return self.read(body)
+
+    def without_records(self) -> Body:
+        return LineBody(Page(()), self, is_declared_empty=True)
+
+    # -- JSON, a value a line ------------------------------------------------------------------------------------------
+
+    def _values(self, numbered: list[tuple[int, bytes]]) -> list[bytes]:
+        lines = [line for _, line in numbered]
+        joined = b"[" + b",\n".join(lines) + b"]"
+        hidden = None
+        try:
+            elements = msgspec.json.decode(joined, type=list[Raw])
+        except (msgspec.DecodeError, RecursionError):
+            hidden = hide(joined)
+            try:
+                elements = [] if hidden is None else msgspec.json.decode(hidden.body, type=list[Raw])
+            except (msgspec.DecodeError, RecursionError):
+                elements = []
+        # Where each is as long as its line, they are the lines: their gaps are of two bytes, and none begins in one.
+        if [len(element) for element in elements] != [len(line) for line in lines]:
+            raise self._bad_line(numbered)
+        if self._records_path == ROOT:
+            if len(lines) == 1 and lines[0].startswith(b"[") and lines[0][1:].lstrip().startswith(b"{"):
+                raise BodyError("the body is one list of JSON, and no lines: leave out `format`", Shape.NOT_JSON)
+            return lines
+        return [self._record(number, line) for number, line in numbered]
+
+    def _record(self, number: int, line: bytes) -> bytes:
+        hidden = hide(line)
+        try:
+            found = self._finder.find(line if hidden is None else hidden.body) if self._finder is not None else None
+        except BodyError as error:
+            raise BodyError(f"line {number:,}: {error}", error.shape) from None
+        assert found is not None
+        element = found.elements[0]
+        return bytes(element) if hidden is None else hidden.restore(memoryview(element))
+
+    def _bad_line(self, numbered: list[tuple[int, bytes]]) -> BodyError:
+        for number, line in numbered:
+            hidden = hide(line)
+            try:
+                msgspec.json.decode(line if hidden is None else hidden.body, type=Raw)
+            except (msgspec.DecodeError, RecursionError) as error:
+                return BodyError(f"line {number:,} is not JSON: {error}", Shape.UNPARSED)
+        return BodyError("a line is not JSON", Shape.UNPARSED)
+
+    def _check_last_end(self, text: bytes) -> None:
+        if text and not text.endswith(b"\n") and not self._form.may_lack_newline:
+            raise BodyError("the last line has no end, so that it may be cut", Shape.CUT_LINE)
+
+    def _check_failure(self, numbered: list[tuple[int, bytes]]) -> None:
+        """Servers tell a failure in the midst of an answer by a last line of its own, under the good status that they
+        began with."""
+        for number, line in (*numbered[:1], *numbered[-1:]):
+            if (key := is_bare_failure(line)) is not None:
+                where = f"line {number:,} has nothing but {key!r}"
+                raise BodyError(f"{where}, which looks like a failure in place of a record", Shape.NONE)
+
+    # -- CSV -----------------------------------------------------------------------------------------------------------
+
+    def _rows(self, text: bytes, content_type: str) -> list[bytes]:
+        self._check_last_end(text)
+        rows = _table(text, self._form.delimiter)
+        _, columns = next(rows, (0, []))
+        self._check_columns(columns)
+        found = [_encoder.encode(dict(zip(columns, row, strict=True))) for row in _fitting(rows, columns)]
+        if not found and not self._columns and not self._may_be_header(content_type):
+            raise BodyError(
+                "the answer is one line, and not labelled as CSV: a table without rows, or a message", Shape.HEADER_ONLY
+            )
+        self._columns = columns
+        return found
+
+    def _check_columns(self, columns: list[str]) -> None:
+        if not columns:
+            raise BodyError("there is no line with the names of the columns", Shape.UNPARSED)
+        for place, name in enumerate(columns, 1):
+            if not name.strip():
+                raise BodyError(f"column {place:,} has no name in the first line", Shape.TABLE)
+            if columns.count(name) > 1:
+                raise BodyError(f"the first line names the column {name[:_SHOWN]!r} twice", Shape.TABLE)
+        if self._columns and columns != self._columns:
+            raise BodyError(
+                f"the first line is not that of the first page, which names {', '.join(self._columns)[:_SHOWN]}",
+                Shape.TABLE,
+            )
+
+    def _may_be_header(self, content_type: str) -> bool:
+        media_type = content_type.partition(";")[0].strip().lower()
+        return HEADER_ONLY in self._empty.words or any(name in media_type for name in _TABLE_TYPES)
+
+
+class LineBody(Body):
+    """Lines have nothing beside them: neither total nor token."""
+
+    def __init__(self, page: Page, reader: LineReader, *, is_declared_empty: bool = False) -> None:
+        super().__init__(b"null", page, {}, reader, is_declared_empty=is_declared_empty)
+
+    def raw(self, path: str) -> Raw | None:
+        raise PagingError(
+            f"nothing can be at {path!r}: an answer of lines has nothing beside its records. Page by a header, the "
+            "Link header, an offset, a page number or `seek`."
+        )
+
+
+_SHOWN: Final = 200
+_TABLE_TYPES: Final = ("csv", "tab-separated", "excel")
+
+
+def _sequence(text: bytes) -> list[bytes]:
+    """Raises `BodyError` for a text that is cut: RFC 7464 tells a number by the space behind it."""
+    if text and not text.startswith(_SEPARATOR):
+        raise BodyError("the body does not begin with a record separator (RFC 7464)", Shape.UNPARSED)
+    texts = text.split(_SEPARATOR)[1:]
+    for number, each in enumerate(texts, 1):
+        if each[-1:] not in (b"", b"}", b"]", b'"') and not each.endswith(tuple(bytes((sign,)) for sign in _SPACE)):
+            raise BodyError(f"text {number:,} of the sequence is cut", Shape.UNPARSED)
+    return texts
+
+
+def _table(text: bytes, delimiter: str) -> Iterator[tuple[int, list[str]]]:
+    """Yield rows with their line. Raises `BodyError`."""
+    # A field may be as long as the body; the standard library allows 128 KiB until it is told.
+    csv.field_size_limit(max(csv.field_size_limit(), len(text)))
+    reader = csv.reader(_lines(text), delimiter=delimiter, strict=True)
+    try:
+        for row in reader:
+            yield reader.line_num, row
+    except csv.Error as error:
+        raise BodyError(f"line {reader.line_num:,} is not CSV: {error}", Shape.UNPARSED) from None
+
+
+def _lines(text: bytes) -> Iterator[str]:
+    """Cut one by one: `io.StringIO` would take four bytes for each letter."""
+    start = 0
+    while start < len(text):
+        end = text.find(b"\n", start) + 1 or len(text)
+        yield text[start:end].decode()
+        start = end
+
+
+def _fitting(rows: Iterator[tuple[int, list[str]]], columns: list[str]) -> Iterator[list[str]]:
+    for line, row in rows:
+        if not row and len(columns) > 1:
+            continue  # An empty line is no row of several columns.
+        if len(row) != len(columns):
+            what = "is empty" if not row else f"has {len(row)} values"
+            raise BodyError(f"line {line:,} {what}, and the first line names {len(columns)} columns", Shape.UNPARSED)
+        yield row
+
+
+def reader_of(form: BodyFormat, records: str, empty: EmptyForms, total_at: str, shape: str) -> PageReader:
+    if form.has_lines:
+        return LineReader(form, records, empty)
+    return PageReader(records, empty, total_at, shape)

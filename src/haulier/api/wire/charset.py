@@ -1,0 +1,66 @@
+"""Turns bodies in the charset that is declared into UTF-8, exactly or not at all."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import Final
+
+from haulier.api.body_format import CharsetProblem, codec_of
+
+_CHARSET: Final = re.compile(r';\s*charset\s*=\s*(?:"([^"]*)"|([^\s;,]*))', re.IGNORECASE)
+_ASCII_BASED: Final = ("iso8859", "cp125", "ascii", "koi8", "gb", "big5", "euc", "mac")
+"""Bytes below 128 are ASCII, so that text without others needs no change."""
+_WIDE: Final = ("utf-16", "utf-32")
+_LATIN_1: Final = "iso8859-1"
+_CONTROLS: Final = re.compile(b"[\x80-\x9f]")
+_SHOWN: Final = 40
+
+
+class CharsetError(ValueError):
+    """A body is not what its charset says."""
+
+    def __init__(self, reason: str, *, is_of_data: bool = False) -> None:
+        self.problem = CharsetProblem(reason, is_of_data)
+        super().__init__(reason)
+
+
+def to_utf8(body: bytes, content_type: str, declared: str) -> bytes:
+    """``declared`` by the source takes precedence. Raises `CharsetError`."""
+    told, codec = _codec(content_type, declared)
+    if not told or codec == "utf-8":
+        return body
+    if codec is None:
+        raise CharsetError(f"its header declares the charset {told[:_SHOWN]!r}, which is not known")
+    if codec.startswith(_ASCII_BASED) and body.isascii():
+        return body
+    # Wide characters have bytes of zero, in line ends and signs at least.
+    may_be_utf8 = not declared and not (codec.startswith(_WIDE) and b"\0" in body)
+    if may_be_utf8 and _is_utf8(body):
+        raise CharsetError(f"its header declares the charset {told[:_SHOWN]!r}, and its bytes are UTF-8")
+    if codec == _LATIN_1 and (control := _CONTROLS.search(body)) is not None:
+        raise CharsetError(
+            f"it has the byte {body[control.start()]:#04x} near {control.start()}, for which the charset "
+            f'{told[:_SHOWN]!r} has no letter: windows-1252 may be meant, which is written charset = "windows-1252"'
+        )
+    try:
+        return body.decode(codec).encode()
+    except UnicodeDecodeError as error:
+        where = f"byte {body[error.start]:#04x} near {error.start}"
+        raise CharsetError(f"it is not in its charset {told[:_SHOWN]!r}: {where}", is_of_data=True) from None
+
+
+@lru_cache(maxsize=256)
+def _codec(content_type: str, declared: str) -> tuple[str, str | None]:
+    """Return the charset that counts, and Python's name of it."""
+    found = _CHARSET.search(content_type)
+    told = declared or ("" if found is None else (found[1] or found[2] or "").strip())
+    return told, codec_of(told) if told else None
+
+
+def _is_utf8(body: bytes) -> bool:
+    try:
+        body.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
