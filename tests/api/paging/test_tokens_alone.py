@@ -62,6 +62,16 @@ async def test_a_scroll_by_post() -> None:
     assert server.targets == ["/v1/files/list?trace=x", *["/v1/files/list/continue"] * 2]
 
 
+async def test_a_token_alone_in_a_form() -> None:
+    """The fields of the form are off too."""
+    said = says({"rows": rows(0, 1), "next": "t1"}), says({"rows": rows(1, 2), "next": None})
+    pages = Cursor("next", body="token", alone=True)
+    async with told(*said) as (api, transport, clock, _):
+        form = {"token": "", "q": "x"}
+        assert await collected(api, clock, pages=pages, method="POST", form=form) == [0, 1]
+    assert [request.body for request in transport.requests] == [b"token=&q=x", b"token=t1"]
+
+
 @pytest.mark.parametrize("zero", [0, "0"], ids=["number", "text"])
 async def test_token_0(zero: Any) -> None:
     """The end where it is declared, as of Redis' SCAN; a token like any other where it is not."""

@@ -143,7 +143,9 @@ class Cursor:
     def _emptied(self, request: PageRequest) -> PageRequest:
         if self.next_path:
             request = replace(request, url=self.next_path, base="", link_base="api")
-        return replace(request, query=(), json=None) if self.alone else request
+        if not self.alone:
+            return request
+        return replace(request, query=(), json=None, form=None if request.form is None else ())
 
     def _key(self) -> Key:
         return Key(self.at, self.from_header, self.query, self.body, self.header)
