@@ -69,6 +69,8 @@ __all__ = [  # noqa: RUF022 - in groups
     "Guard",
     "BodyFormat",
     "Skip",
+    "Job",
+    "JobRequest",
     # A kind of paging of one's own
     "Paginator",
     "PageRequest",
@@ -97,6 +99,7 @@ if TYPE_CHECKING:
     from haulier.api.identity.refresh_token import RefreshToken
     from haulier.api.identity.sigv4 import AwsSignature
     from haulier.api.identity.tls import Tls
+    from haulier.api.jobs.job import Job, JobRequest
     from haulier.api.paging.continuation import Continuation
     from haulier.api.paging.cursors import Cursor, Key, Seek
     from haulier.api.paging.graphql import GraphQL
@@ -150,6 +153,8 @@ _HOMES = {
     "ItemError": "errors",
     "Jwt": "api.identity.jwt_bearer",
     "JwtBearer": "api.identity.jwt_bearer",
+    "Job": "api.jobs.job",
+    "JobRequest": "api.jobs.job",
     "Key": "api.paging.cursors",
     "Continuation": "api.paging.continuation",
     "Link": "api.http.urls",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from tests.docs.fake_server import Asked, Reply
@@ -12,6 +14,8 @@ PAGE = 3
 
 class ChangeLog:
     """Records by their newest change; a page has three."""
+
+    files: Mapping[str, str] = MappingProxyType({})
 
     def __init__(self) -> None:
         self.changes: list[dict[str, Any]] = []
@@ -102,6 +106,8 @@ class Couch(ChangeLog):
 
 class Rates:
     """One small answer with an ETag, which says 304 while it is as it was."""
+
+    files: Mapping[str, str] = MappingProxyType({})
 
     def __init__(self) -> None:
         self.version = 1

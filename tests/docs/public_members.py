@@ -52,11 +52,12 @@ _OWN: Final = {
     # What the walk over the pages asks kinds of paging and totals, and notes down.
     "Finished": "spans feeds",
     "Guard": "holds",
+    "JobRequest": "names_job of",
     "Key": "note_sign of put was_sent",
     "Offset": "is_counting at offset_of size_of",
     "PageAnswer": "body home sign_reports note_sign note_header_sign feed_marks",
     "PageNumber": "is_counting number_of size_of",
-    "PageRequest": "first_query link_base link_origin missing_parameters pages_past_end",
+    "PageRequest": "first_query link_base link_origin missing_parameters pages_past_end part",
     "Total": "binds demand of",
 }
 OWN: Final = frozenset(f"{name}.{word}".replace(".(", "(") for name, words in _OWN.items() for word in words.split())

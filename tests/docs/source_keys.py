@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-from haulier.config import file_path, lookups, pages_table, request_kinds, stream_table, values_table
+from haulier.api.jobs.job import JobRequest
+from haulier.config import file_path, job_table, lookups, pages_table, request_kinds, stream_table, values_table
 from haulier.config import value_kinds as kind
 from haulier.config.fields import Field, Kind, TableShape
 from haulier.config.source_file import FILE, SourceName, SourceSettings, Streams
@@ -125,6 +126,10 @@ def type_of(reader: Kind[Any]) -> str:
             return "any value"
         case request_kinds.JsonPath():
             return "path in an answer"
+        case job_table.AskedPath():
+            return "path of an address, or table"
+        case job_table.Words() | job_table.Origins():
+            return "text, or list of texts"
         case lookups.PathText():
             return "path of an address"
         case request_kinds.EmptyAnswers():
@@ -168,6 +173,8 @@ def _tables(reader: object) -> Iterator[tuple[str, TableShape, tuple[Callable[..
             yield "", shape, (cls,)
         case kind.ListOf(member=member):
             yield from _tables(member)
+        case job_table.AskedPath():
+            yield "", job_table.JOB_REQUEST, (JobRequest,)
         case kind.NumberOr(table=table) | kind.WordOr(table=table):
             yield from _tables(table)
         case kind.OneOfTables(tables=tables):

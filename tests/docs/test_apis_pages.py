@@ -23,6 +23,7 @@ from tests.api.identity.certificates import Certificates, make_certificates
 from tests.docs.fake_asking import ASKING
 from tests.docs.fake_feeds import FEEDS
 from tests.docs.fake_identity import IDENTITIES
+from tests.docs.fake_jobs import JOBS
 from tests.docs.fake_links import LINKS
 from tests.docs.fake_others import OTHERS, SECRET
 from tests.docs.fake_paging import PAGING
@@ -46,6 +47,7 @@ APIS: dict[str, Any] = {
     **ASKING,
     **IDENTITIES,
     **FEEDS,
+    **JOBS,
 }
 DIVIDED = {"search", "blog", "library", "orders", *PARENTS}
 """Above the cap of their API; by the parent's records."""

@@ -38,6 +38,8 @@ from haulier import (
     IdRange,
     ItemApi,
     ItemError,
+    Job,
+    JobRequest,
     Jwt,
     JwtBearer,
     Key,
@@ -171,9 +173,10 @@ async def assets_by_id(item: AssetsById, ctx: Context) -> AsyncIterator[Page | W
     query = item.ids.inclusive("from_id", "to_id")
     assert_type(query, dict[str, int])
     total = Total("total", is_exact=True, only_if=Guard("relation", "eq"))
+    job = Job(poll=JobRequest("/jobs/{job}"), id="id", files="urls", download_origin=("https://files.example.com",))
     form, skip = BodyFormat("json", charset="windows-1252"), [Skip("missing"), Skip("state", "deleted")]
     async for page in ctx.api.pages(
-        "/assets", query, pages=paginator(), records="assets", total=total, format=form, skip=skip
+        "/assets", query, pages=paginator(), records="assets", total=total, format=form, skip=skip, job=job
     ):
         assert_type(page, Page)
         ctx.log.info("a page", extra={"records": len(page)})

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from haulier.items.feed_start import FeedStart, feed_of
+from haulier.items.feed_start import FeedStart, feed_of, shown_parameters
 from haulier.items.span_group import ALL_GROUPS
 from haulier.lake.local.lake import LocalLake
 from haulier.lake.paths import RunPaths
@@ -81,6 +81,13 @@ def test_a_feed_is_told_by_the_parameters_of_its_item() -> None:
     assert feed_of(PAYLOAD) == ("", FeedStart("t1"))
     assert feed_of(b'{"value":"eu","since":{"feed":""}}') == ('{"value":"eu"}', FeedStart())
     assert feed_of(b'{"ids":{"start":1,"end":2}}') is None
+
+
+def test_g7_a_token_is_not_shown_among_parameters() -> None:
+    shown = shown_parameters(b'{"value":"eu","since":{"feed":"opaque"}}')
+    assert shown.startswith(b'{"value":"eu","since":{"feed":"')
+    assert b"opaque" not in shown
+    assert shown_parameters(b'{"ids":{"start":1,"end":2}}') == b'{"ids":{"start":1,"end":2}}'
 
 
 class Closed:

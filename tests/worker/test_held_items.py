@@ -21,7 +21,7 @@ from haulier.runs.plan import MAX_ITEM_BYTES, SHARD_BYTES, plan_item, read_seal
 from haulier.runs.poison.records import PoisonOfRun
 from haulier.runs.stranded import mend_stranded
 from haulier.sources.context import Context
-from haulier.worker.guard_pipe import EndFrame, Job, PageFrame, StartFrame, read_frame, work_alone
+from haulier.worker.guard_pipe import EndFrame, LoneMessage, PageFrame, StartFrame, read_frame, work_alone
 from haulier.worker.held_items import HeldItems
 from haulier.worker.settings import MAX_CHILDREN_BYTES
 from tests.worker.rig import LEASE_SECONDS, Rig, key_of
@@ -298,7 +298,7 @@ async def test_a_large_item_runs_alone_as_any_other(rig: Rig) -> None:
         writer = asyncio.StreamWriter(transport, protocol, None, loop)
         post = Post()
         async with rig.deps({Letter: post.work}) as deps:
-            await work_alone(deps, Job(encode(rig.message), 6), writer)
+            await work_alone(deps, LoneMessage(encode(rig.message), 6), writer)
         writer.close()
         frames = [await read_frame(reader) for _ in range(3)]
         incoming.close()

@@ -28,6 +28,7 @@ from haulier.api.scope.gate import Ahead
 from haulier.api.scope.scope import Scope
 from haulier.api.settings import Api
 from haulier.clock import Clock, wall_seconds
+from haulier.items.feed_start import FeedEnd
 
 BACKOFF_BASE_SECONDS: Final = 0.5
 BACKOFF_CAP_SECONDS: Final = 30.0
@@ -103,16 +104,6 @@ class ApiParts:
     ahead_room: AheadRoom = field(default_factory=AheadRoom)
 
 
-@dataclass(frozen=True, slots=True)
-class FeedEnd:
-    """An item of a feed read it from ``start`` to ``end``."""
-
-    start: str
-    end: str
-    has_expired: bool = False
-    """It was to begin elsewhere, where the API does not go on any more."""
-
-
 @dataclass
 class Usage:
     requests: int = 0
@@ -165,6 +156,7 @@ class Requester:
         self._cost_at = parts.settings.cost_at
         self.usage = Usage()
         self._sends = self._waits = 0
+        self.awaits_job = False
         self.ahead: set[asyncio.Task[Any]] = set()
         """Requests of this item that are made before their turn (`haulier.api.paging.pages_ahead`)."""
 
@@ -215,6 +207,7 @@ class Requester:
         ``is_repeatable``: it is answered alike some minutes later, so that it can be the witness.
         """
         self._sends += 1
+        is_repeatable = is_repeatable and not request.part
         try:
             return await self._send(
                 request, read, expected, rules, is_first_page, read_end, read_anew, ahead, is_repeatable
@@ -275,7 +268,9 @@ class Requester:
                         judgement = judge_outcome(BodyProblem(str(error), is_outage=error.is_outage, shape=error.shape))
                     else:
                         parts.budget.note_success()
-                        parts.patience.note(self._place.stream, outcome.first_byte_seconds, is_first_page=is_first_page)
+                        if not request.part:
+                            seconds = outcome.first_byte_seconds
+                            parts.patience.note(self._place.stream, seconds, is_first_page=is_first_page)
                         parts.scope.note_success(
                             outcome,
                             request=request if is_repeatable else None,
@@ -348,10 +343,12 @@ class Requester:
         is_first_page: bool,
     ) -> Response | TransportError:
         """Wait no longer for the first byte than such answers usually take."""
-        wait = self._parts.patience.wait(self._place.stream, silences, is_first_page=is_first_page)
-        counted = request.replace(
-            wait=wait, before_follow_up=self._before_follow_up, trail=trail, cookies=self._cookies
-        )
+        # What answers of a job take is told by nothing before, and a second request would start a second job.
+        wait = None
+        if not request.part:
+            wait = self._parts.patience.wait(self._place.stream, silences, is_first_page=is_first_page)
+        cookies = None if request.part == "foreign file" else self._cookies
+        counted = request.replace(wait=wait, before_follow_up=self._before_follow_up, trail=trail, cookies=cookies)
         async with self._parts.scope.slot(self._wait, ahead):
             self.usage.requests += 1
             self.usage.last_request = request
@@ -439,7 +436,7 @@ class Requester:
 
     def describe(self, request: Request) -> str:
         """Without secrets."""
-        text = self._parts.redactor.redact(f"{request.method} {request.url}")
+        text = self._parts.redactor.redact(f"{request.method} {request.shown_url}")
         return text if len(text) <= _SHOWN_CHARACTERS else text[:_SHOWN_CHARACTERS] + " ..."
 
     def _error(

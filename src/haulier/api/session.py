@@ -14,6 +14,8 @@ from haulier.api.body_format import PLAIN_JSON, BodyFormat
 from haulier.api.errors import Action, BodyError
 from haulier.api.http.transport import Response
 from haulier.api.http.urls import Link, LinkError, Pairs, Query, join, pairs_of
+from haulier.api.jobs.job import Job
+from haulier.api.jobs.job_runner import JobRunner
 from haulier.api.paging.graphql import GraphQL
 from haulier.api.paging.link_address import address_of
 from haulier.api.paging.list_reader import Listing
@@ -28,7 +30,7 @@ from haulier.api.records.page import Page, not_json_error, text_of
 from haulier.api.records.paths import ROOT, check_path, explain_missing, raw_at
 from haulier.api.records.record_finder import LIST, check_shape
 from haulier.api.records.skipped_rows import Skip
-from haulier.api.requester import ApiParts, FeedEnd, ItemPlace, Requester, Usage
+from haulier.api.requester import ApiParts, ItemPlace, Requester, Usage
 from haulier.api.search.body import span_of
 from haulier.api.search.index_check import check_search
 from haulier.api.search.knowledge import SearchKnowledge
@@ -36,7 +38,7 @@ from haulier.api.search.reader import SearchReader
 from haulier.api.search.search import Search
 from haulier.api.search.server import SearchServer
 from haulier.errors import ItemError, UsageError
-from haulier.items.feed_start import FeedStart
+from haulier.items.feed_start import FeedEnd, FeedStart
 from haulier.items.windows import TimeWindow
 
 MAX_FEED_CHARACTERS = 64 * 1024
@@ -78,8 +80,8 @@ class ItemApi:
 
     @property
     def is_held(self) -> bool:
-        """It waits because a person holds the source."""
-        return self.is_waiting and self._parts.scope.held is not None
+        """It waits because a person holds the source, or for a job."""
+        return self._requester.awaits_job or (self.is_waiting and self._parts.scope.held is not None)
 
     async def close(self) -> None:
         """End what is under way before its turn."""
@@ -147,6 +149,7 @@ class ItemApi:
         format: str | BodyFormat = PLAIN_JSON,
         form: Query | None = None,
         skip: Iterable[Skip] = (),
+        job: Job | None = None,
     ) -> AsyncIterator[Page]:
         """Iterate over the pages of a list, as the bytes that the API sent. Empty pages are left out.
 
@@ -157,7 +160,8 @@ class ItemApi:
         (``groups.*.items``). ``shape`` says what stands there in place of a list: "object", one record; "list or
         object"; "values", an object of records by their keys. ``format`` is a `BodyFormat`, or the name of one:
         "ndjson", "json-seq" or "csv". ``form`` has the fields of a POST's form, in place of ``json``.
-        Rows that a rule of ``skip`` takes are no records.
+        Rows that a rule of ``skip`` takes are no records. With a ``job``, the request starts one, and all else is about
+        its result.
         """
         graphql_errors = None
         if isinstance(json, GraphQL):
@@ -180,14 +184,22 @@ class ItemApi:
             graphql_errors,
         )
         scope, began_at = self._parts.scope, self._parts.clock.monotonic()
-        walk = PageIterator(
-            self._requester,
-            self._parts.settings.url,
-            listing,
-            has_succeeded_meanwhile=lambda: scope.has_succeeded_since(began_at),
-            note=self._assume,
-        )
-        found = walk.pages(self._first(method, path, query, json, headers, form))
+
+        def walk(listing: Listing, first: PageRequest) -> AsyncGenerator[Page, None]:
+            iterator = PageIterator(
+                self._requester,
+                self._parts.settings.url,
+                listing,
+                has_succeeded_meanwhile=lambda: scope.has_succeeded_since(began_at),
+                note=self._assume,
+            )
+            return iterator.pages(first)
+
+        first = self._first(method, path, query, json, headers, form)
+        if job is None:
+            found = walk(listing, first)
+        else:
+            found = JobRunner(self._requester, self._parts, job, listing, walk).pages(first)
         return found if self.most_pages is None else _first_of(found, self.most_pages)
 
     def search(

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from haulier.items.feed_start import shown_parameters
 from haulier.runs.poison.index import PoisonLine
 from haulier.runs.poison.records import PoisonGroup
 from haulier.runs.poison.story import PoisonStory, StoryEvent
@@ -102,7 +103,7 @@ def _facts(record: PoisonRecord, locate: Callable[[str], str]) -> dict[str, obje
     return {
         "key": record.key,
         "kind": record.kind,
-        "parameters": bytes(record.payload).decode(),
+        "parameters": shown_parameters(bytes(record.payload)).decode(),
         "reason": record.reason,
         "status": "-" if record.status is None else record.status,
         "failures": record.failures,

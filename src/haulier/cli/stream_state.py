@@ -13,17 +13,17 @@ from haulier.app.open_source import OpenSource
 from haulier.cli.due_lines import due_words
 from haulier.cli.span_words import shown, span_words
 from haulier.errors import UsageError
+from haulier.items.feed_start import token_mark
 from haulier.items.ranges import IdRange
 from haulier.items.span_group import ALL_GROUPS
 from haulier.items.spans import LOWEST_ID, LOWEST_TIME, Span, merge, overlaps
 from haulier.items.windows import TimeWindow
 from haulier.plurals import count_of
 from haulier.runs.watermark.edits import EditRecord, read_edits
-from haulier.runs.watermark.feed_moves import FeedPlace, digest
+from haulier.runs.watermark.feed_moves import FeedPlace
 from haulier.runs.watermark.fold import FoldedRun, Watermark, read_watermark
 from haulier.runs.watermark.span_table import span_between
 
-_SHOWN_DIGITS = 12
 SHOWN_SPANS = 10
 """Spans and runs of a stream that are written out; `--json` has all."""
 
@@ -189,17 +189,17 @@ def _ends(span: Span) -> dict[str, Any]:
 
 def token_words(token: str) -> str:
     """It is told from others, and not shown: some hold more than a place."""
-    return f"a token of {count_of(len(token), 'character')}, {digest(token)[:_SHOWN_DIGITS]}"
+    return f"a token of {count_of(len(token), 'character')}, {token_mark(token)}"
 
 
 def without_token(edit: EditRecord) -> EditRecord:
-    return msgspec.structs.replace(edit, feed=digest(edit.feed)[:_SHOWN_DIGITS])
+    return msgspec.structs.replace(edit, feed=token_mark(edit.feed))
 
 
 def _shown_place(group: str, place: FeedPlace) -> dict[str, Any]:
     return {
         "group": group,
-        "token": digest(place.token)[:_SHOWN_DIGITS],
+        "token": token_mark(place.token),
         "run_id": place.run_id or None,
         "began": place.began or None,
         "has_expired": place.has_expired,

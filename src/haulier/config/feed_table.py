@@ -92,6 +92,11 @@ def check_feed(recipe: StreamRecipe, pages: Any, place: Place) -> None:
         raise place.at("pages").error(
             "`if_changed` asks about one answer, and these pages are several.", 'Write pages = "single", or use `feed`.'
         )
+    if recipe.job is not None:
+        raise at.error(
+            "the answers of a feed tell where it goes on, and the result of a job does not.",
+            "Write windows, or leave out `job`.",
+        )
     if feed.body and recipe.method == "GET":
         raise at.at("body").error("a GET request has no body.", "Write `query`, or `post` in place of `get`.")
     own = {name for name, _ in (*recipe.query, *rule.query)}

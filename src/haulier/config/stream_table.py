@@ -14,6 +14,7 @@ from haulier.config.feed_table import FEED_TABLE, IF_CHANGED_TABLE, check_feed
 from haulier.config.fields import Field, TableReader, TableShape
 from haulier.config.format_table import FORMAT, check_format
 from haulier.config.graphql_fields import GRAPHQL_FIELDS, read_graphql
+from haulier.config.job_table import JOB_TABLE
 from haulier.config.joins import JOIN
 from haulier.config.lookups import COUNT_TABLE, DIVIDE_TABLE, QUERY, TOTAL_TABLE, PathText
 from haulier.config.pages_table import LINK_BASE, LINK_ORIGIN, PagesKind
@@ -99,6 +100,7 @@ PAGES = Field(
 )
 TOTAL = Field("total", TOTAL_TABLE, TOTAL_TABLE.shape.doc, 'total = { at = "total", is = "exact" }')
 DIVIDE = Field("divide", DIVIDE_TABLE, DIVIDE_TABLE.shape.doc, "divide = { above = 10000 }")
+JOB_FIELD = Field("job", JOB_TABLE, JOB_TABLE.shape.doc, "[streams.NAME.job]")
 EXPECT = Field(
     "expect",
     COUNT_TABLE,
@@ -161,6 +163,7 @@ STREAM = TableShape(
     TOTAL,
     DIVIDE,
     *_RECORD_FIELDS,
+    JOB_FIELD,
     *_PARENT_FIELDS,
     *_LINK_FIELDS,
     *_MODE_FIELDS,
@@ -192,7 +195,7 @@ def read_stream(name: str, value: Any, place: Place) -> StreamRecipe:
         method="GET" if is_get else "POST",
         total=_read_total(table),
         parent=_read_parent(table),
-        **table.arguments(*_REQUEST_FIELDS, *_RECORD_FIELDS, *_LINK_FIELDS, *_MODE_FIELDS),
+        **table.arguments(*_REQUEST_FIELDS, JOB_FIELD, *_RECORD_FIELDS, *_LINK_FIELDS, *_MODE_FIELDS),
     )
     check_feed(recipe, value.get("pages", ""), place)
     graphql = read_graphql(table, is_get=is_get, has_json=JSON in table)

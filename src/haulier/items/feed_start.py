@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
 from haulier.items.span_group import written_group
+
+_SHOWN_DIGITS: Final = 12
 
 
 @dataclass(frozen=True)
@@ -19,6 +22,34 @@ class FeedStart:
     """
 
     feed: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class FeedEnd:
+    """An item of a feed read it from ``start`` to ``end``."""
+
+    start: str
+    end: str
+    has_expired: bool = False
+    """It was to begin elsewhere, where the API does not go on any more."""
+
+
+def token_mark(token: str) -> str:
+    """Tells tokens apart, and shows none of it: some hold more than a place."""
+    return hashlib.sha256(token.encode()).hexdigest()[:_SHOWN_DIGITS] if token else ""
+
+
+def shown_parameters(payload: bytes) -> bytes:
+    """The parameters of an item for people, with the mark of a token in its place."""
+    if b'"feed"' not in payload:
+        return payload
+    found = msgspec.json.decode(payload)
+    if not isinstance(found, dict):
+        return payload
+    for value in found.values():
+        if isinstance(value, dict) and value.keys() == {"feed"} and isinstance(value["feed"], str):
+            value["feed"] = token_mark(value["feed"])
+    return msgspec.json.encode(found)
 
 
 def feed_of(payload: bytes) -> tuple[str, FeedStart] | None:

@@ -45,6 +45,8 @@ def _shape(stream: StreamRecipe, mode: str, known: Mapping[str, StreamRecipe]) -
         shape["form"] = canonical(stream.form)
     if stream.format != PLAIN_JSON:
         shape["format"] = canonical(stream.format)
+    if stream.job is not None:
+        shape["job"] = canonical(stream.job)
     if stream.empty != EMPTY_LIST_ONLY:
         shape["empty"] = ["Empty", canonical(stream.empty)[1]]  # The name that its class had in older fingerprints.
     if stream.link_origin or stream.link_base:

@@ -11,6 +11,7 @@ from typing import Any
 
 from haulier.api.answers.judgement import Rule
 from haulier.api.body_format import PLAIN_JSON, BodyFormat
+from haulier.api.jobs.job import Job
 from haulier.api.paging.feed_pages import Feed
 from haulier.api.paging.link_address import LinkBase, LinkOrigin
 from haulier.api.paging.paginator import Paginator
@@ -208,6 +209,8 @@ class StreamRecipe:
     """``own``: links of the parent's records are asked for at the API's own origin."""
     link_base: LinkBase = ""
     """``api``: their paths go behind the API's url."""
+    job: Job | None = None
+    """The request starts a job, and all else is about its result."""
     rules: tuple[Rule, ...] = ()
     """Apply ahead of the source's own rules."""
     search: Search | None = None

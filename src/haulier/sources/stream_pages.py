@@ -100,6 +100,7 @@ def fetch_pages(
         form=asked.form,
         skip=recipe.skip,
         headers=asked.headers,
+        job=recipe.job,
     )
     if joined is not None:
         pages = joined.compared(pages, context.api.usage.presence.note, context.api.most_pages)

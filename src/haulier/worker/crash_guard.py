@@ -28,7 +28,7 @@ from haulier.worker.guard_pipe import (
     EndFrame,
     ErrorFrame,
     Frame,
-    Job,
+    LoneMessage,
     PageFrame,
     StartFrame,
     children_of,
@@ -70,7 +70,7 @@ async def produce_alone(
     note_request: NoteRequest = lambda note: None,
 ) -> Produced:
     """Run one item in a subprocess. Raises what the processor raised, or `CrashedError`."""
-    async with _subprocess(deps, Job(encode(envelope), deliveries)) as (process, reader):
+    async with _subprocess(deps, LoneMessage(encode(envelope), deliveries)) as (process, reader):
         frame = await read_frame(reader)
         has_started = isinstance(frame, StartFrame)
         if has_started:
@@ -106,7 +106,7 @@ async def produce_alone(
 
 
 @contextlib.asynccontextmanager
-async def _subprocess(deps: WorkerDeps, job: Job) -> AsyncIterator[tuple[Process, asyncio.StreamReader]]:
+async def _subprocess(deps: WorkerDeps, job: LoneMessage) -> AsyncIterator[tuple[Process, asyncio.StreamReader]]:
     reader = asyncio.StreamReader(limit=PIPE_BYTES)
     async with contextlib.AsyncExitStack() as stack:
         process = await _start(deps, reader, stack)

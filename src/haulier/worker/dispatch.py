@@ -11,8 +11,8 @@ from typing import Protocol
 
 from haulier.api.client import ItemPlace
 from haulier.api.records.page import Page
-from haulier.api.requester import FeedEnd
 from haulier.errors import ItemError
+from haulier.items.feed_start import FeedEnd
 from haulier.items.workitem import WorkItem
 from haulier.lake.seam import Bytes, Spool
 from haulier.runs.plan import plan_item, size_of

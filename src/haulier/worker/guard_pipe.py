@@ -12,9 +12,9 @@ from typing import Literal
 import msgspec
 
 from haulier.api.errors import Action, ApiError, Fault, MovedError, Shape
-from haulier.api.requester import FeedEnd
 from haulier.errors import ItemError, RunSpentError, UnavailableError, UsageError
 from haulier.items.codec import decode_payload
+from haulier.items.feed_start import FeedEnd
 from haulier.lake.seam import Bytes
 from haulier.queues.envelope import decode
 from haulier.runs.records import Drift, PlannedItem, RequestNote
@@ -28,7 +28,7 @@ from haulier.worker.held_items import HeldItems
 from haulier.worker.trace import trace_of
 
 
-class Job(msgspec.Struct, frozen=True):
+class LoneMessage(msgspec.Struct, frozen=True):
     """Stands on the subprocess's standard input."""
 
     body: bytes
@@ -125,7 +125,7 @@ class PipeSpool:
         await self._writer.drain()
 
 
-async def work_alone(deps: WorkerDeps, job: Job, writer: asyncio.StreamWriter) -> None:
+async def work_alone(deps: WorkerDeps, job: LoneMessage, writer: asyncio.StreamWriter) -> None:
     envelope = decode(job.body)
     run = await load_run(deps.lake, deps.source, envelope.run_id)
     requests: list[RequestNote] = []

@@ -9,6 +9,7 @@ from haulier.api.answers.cause_word import cause_word
 from haulier.api.errors import ApiError
 from haulier.api.http.redactor import Redactor
 from haulier.errors import UnknownKindError
+from haulier.items.feed_start import shown_parameters
 from haulier.items.registry import Registry
 from haulier.queues.envelope import Envelope
 from haulier.telemetry import names
@@ -37,7 +38,7 @@ def of_item(envelope: Envelope, registry: Registry, deliveries: int) -> Attribut
 
 def note_parameters(span: TraceSpan, envelope: Envelope, redactor: Redactor) -> None:
     """Its window, range or values: what it asked for."""
-    span.set({names.ITEM_PARAMETERS: redactor.excerpt(bytes(envelope.payload), TEXT_CHARACTERS)})
+    span.set({names.ITEM_PARAMETERS: redactor.excerpt(shown_parameters(bytes(envelope.payload)), TEXT_CHARACTERS)})
 
 
 def note_outcome(span: TraceSpan, outcome: Outcome, error: Exception | None, redact: Callable[[str], str]) -> str:

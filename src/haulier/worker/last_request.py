@@ -25,7 +25,7 @@ def request_note(request: Request, redactor: Redactor) -> RequestNote:
 
     return RequestNote(
         method=request.method,
-        url=redactor.excerpt(masked_url(request.url).encode(), URL_CHARACTERS),
+        url=redactor.excerpt(masked_url(request.shown_url).encode(), URL_CHARACTERS),
         headers={name: header(name, value) for name, value in request.headers[:MAX_HEADERS]},
         body=redactor.excerpt(masked_body(request.body), BODY_CHARACTERS) if request.body else "",
     )

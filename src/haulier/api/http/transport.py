@@ -11,7 +11,7 @@ import re
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Literal, Protocol
 
 from multidict import CIMultiDict, CIMultiDictProxy
 
@@ -26,6 +26,9 @@ async def _count_nothing() -> None:
 
 
 UNLIMITED_WAIT: AbstractAsyncContextManager[None] = contextlib.nullcontext()
+
+RequestPart = Literal["", "step", "file", "foreign file"]
+"""A file may be gzip without a label. A foreign one is at another origin, and gets no credentials."""
 
 HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
@@ -75,6 +78,13 @@ class Request:
     """Those of the item: each hop sends and sets them."""
     format: BodyFormat = PLAIN_JSON
     """Of the answer's body."""
+    part: RequestPart = ""
+    """Of a job, what it is for: such a request is answered otherwise some minutes later."""
+
+    @property
+    def shown_url(self) -> str:
+        """For messages, once it is redacted: what stands behind the address of a file opens it."""
+        return self.url.partition("?")[0] if self.part == "foreign file" else self.url
 
     def replace(
         self,
@@ -100,6 +110,7 @@ class Request:
             self.trail if trail is None else trail,
             self.cookies if cookies is None else cookies,
             self.format if format is None else format,
+            self.part,
         )
 
 

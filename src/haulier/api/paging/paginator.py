@@ -12,6 +12,7 @@ from multidict import CIMultiDictProxy
 
 from haulier.api.answers.judgement import Rule
 from haulier.api.errors import BodyError, PagingError
+from haulier.api.http.transport import RequestPart
 from haulier.api.http.urls import Pairs
 from haulier.api.paging.form_body import form_field, with_form_field
 from haulier.api.paging.json_body import value_at, with_value
@@ -58,6 +59,8 @@ class PageRequest:
     link_origin: LinkOrigin = ""
     link_base: LinkBase = ""
     """How ``url`` is read, where it is a link."""
+    part: RequestPart = ""
+    """Of a job, what it is for."""
 
     def with_query(self, name: str, value: str) -> PageRequest:
         """Set a parameter, in its old place if it had one."""

@@ -15,6 +15,8 @@ from haulier.errors import UsageError
 
 def wire_request(request: PageRequest, home: str) -> Request:
     """Raises `LinkError` where the request leaves the origin of ``home``."""
+    if request.part == "foreign file":
+        home = request.url  # `haulier.api.jobs` has looked at its origin.
     url = address_of(
         request.url,
         base=request.base or home,
@@ -35,7 +37,7 @@ def wire_request(request: PageRequest, home: str) -> Request:
         if not value.isprintable():
             # A token from an answer could add headers of its own by a line end.
             raise ApiError(f"The header {name} would hold a control character; it is not sent.", action=Action.POISON)
-    return Request(request.method, with_query(url, request.query), headers, body)
+    return Request(request.method, with_query(url, request.query), headers, body, part=request.part)
 
 
 def _with_content_type(headers: Pairs, content_type: str) -> Pairs:

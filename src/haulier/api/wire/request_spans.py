@@ -101,7 +101,7 @@ class RequestSpans:
         return place
 
     def _open(self, request: Request, few: Attributes) -> contextlib.AbstractContextManager[TraceSpan]:
-        trail, url = request.trail, self._redactor.redact(request.url)
+        trail, url = request.trail, self._redactor.redact(request.shown_url)
         attributes: dict[str, Value] = {
             **few,
             names.URL: url[:MAX_URL_CHARACTERS],

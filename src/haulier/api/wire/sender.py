@@ -15,6 +15,7 @@ from haulier.api.http.transport import Request, Response, TransportError
 from haulier.api.identity.auth import Authorizer
 from haulier.api.identity.shared_token import TokenFile
 from haulier.api.settings import Api
+from haulier.api.wire.gzip_file import unzipped
 from haulier.api.wire.redirects import MAX_REDIRECTS, check_kept, next_request, origin_of
 from haulier.clock import Clock
 
@@ -62,13 +63,19 @@ class Sender:
             self._authorizer = settings.auth.open(self.send_bare, clock, redactor, shared)
 
     async def send(self, request: Request) -> Response:
+        if request.part == "foreign file":
+            async with self._slots:
+                return await unzipped(await self.send_bare(request), self._settings.max_body_bytes, request.format)
         if origin_of(request.url) != self._origin:
             raise TransportError(
                 Fault.REDIRECT, "the address is of another origin than the API's url; nothing was sent there"
             )
         headers = _merge_headers(request.headers, self._headers)
         async with self._slots:
-            return await self._send_timed(self._follow, request.replace(headers=headers))
+            answer = await self._send_timed(self._follow, request.replace(headers=headers))
+            if request.part != "file":
+                return answer
+            return await unzipped(answer, self._settings.max_body_bytes, request.format)
 
     async def send_bare(self, request: Request) -> Response:
         """Send to an issuer of credentials: any origin, without the API's headers and redirects. A path instead of an

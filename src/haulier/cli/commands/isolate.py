@@ -23,7 +23,7 @@ from haulier.cli.logs import note_run_of_lines, note_source_of_lines
 from haulier.cli.options import fixed_option, options_of, place_options, source_argument
 from haulier.cli.output import set_up_output
 from haulier.queues.envelope import decode
-from haulier.worker.guard_pipe import Job, work_alone
+from haulier.worker.guard_pipe import LoneMessage, work_alone
 
 ORPHANED = 4
 ORPHAN_SECONDS = 2.0
@@ -44,7 +44,7 @@ def command(source: str, descriptor: int, lake: str | None, queue: str | None, i
     body = sys.stdin.buffer.read(length)
     if len(body) < max(length, 1):
         return ORPHANED  # Its worker died before it had said what to do.
-    job = msgspec.msgpack.decode(body, type=Job)
+    job = msgspec.msgpack.decode(body, type=LoneMessage)
     app = load_app(source)
     note_source_of_lines(app.name)
     note_run_of_lines(decode(job.body).run_id)
@@ -52,7 +52,7 @@ def command(source: str, descriptor: int, lake: str | None, queue: str | None, i
     return run_unstoppable(_isolate(app, job, descriptor, options))
 
 
-async def _isolate(app: App, job: Job, descriptor: int, options: Options) -> int:
+async def _isolate(app: App, job: LoneMessage, descriptor: int, options: Options) -> int:
     loop = asyncio.get_running_loop()
     transport, protocol = await loop.connect_write_pipe(
         lambda: asyncio.streams.FlowControlMixin(loop=loop), os.fdopen(descriptor, "wb")

@@ -55,6 +55,7 @@ from haulier.cli.poison_documents import MAX_SHOWN_ITEMS, story_document
 from haulier.cli.source_command import SourceCall
 from haulier.cli.status.watch import pause_seconds
 from haulier.errors import HaulierError
+from haulier.items.feed_start import shown_parameters
 from haulier.runs.poison.index import PoisonFilter
 from haulier.runs.poison.story import is_key, read_story
 from haulier.runs.reasons import POISON_REASONS
@@ -166,7 +167,7 @@ class DashboardPage:
                 raise HTTPException(404, f"Run {run.run_id} has no poisoned item {key[:80]!r}.")
             item_state = await view.item_state(key) if story.is_redriven else None
             state, _ = await run_state(lake, run.paths)
-            parameters = bytes(story.newest.payload).decode()
+            parameters = shown_parameters(bytes(story.newest.payload)).decode()
             return document(story_document(state, story) | {"item_state": item_state, "parameters": parameters})
 
     async def _redrive(self, request: Request) -> Response:

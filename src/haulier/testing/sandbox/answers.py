@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
-from haulier.testing.sandbox import family, pages, search
+from haulier.testing.sandbox import family, later, pages, search
 from haulier.testing.sandbox.data import id_at, rank_of, record_at
 from haulier.testing.sandbox.drift import Drift
 from haulier.testing.sandbox.listing import Listing, make_listing, serve
@@ -195,6 +195,16 @@ PATHS = (
         "/items_lines", f"{_IDS}, offset", "a record a line, X-Total-Count", pages.by_lines,
         '{ offset = "offset", limit = 100 }',
     ),
+    Path(
+        "/feed", "limit; since, or cursor", '{"items":[...],"next":"..."}, "sync" in place of next at the end; 410',
+        later.by_feed, '{ cursor = "next", query = "cursor" }',
+    ),
+    Path(
+        "/exports", '{"query":{"from_id":1,"to_id":9}}', '202, {"id":"..."}, Location', later.start_export,
+        method="POST",
+    ),
+    Path("/exports/ID", "", '{"state":"done","count":n,"files":["/exports/ID/items"]}', later.export),
+    Path("/exports/ID/items", "", '{"items":[...]}, the file', later.export_file, '"single"'),
     Path("/items/newest", "", '{"id":n}', _newest),
     Path("/count", "", '{"count":n}', _count),
     Path("/item/ID", "", "the record itself, or 404", _item),

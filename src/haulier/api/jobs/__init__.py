@@ -1,0 +1,1 @@
+"""Jobs whose result is fetched later."""

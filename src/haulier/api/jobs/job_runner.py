@@ -1,0 +1,283 @@
+"""Starts a job, waits for its end, and reads its result."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import AsyncGenerator, Callable
+from dataclasses import dataclass, replace
+from typing import Final, TypeVar
+from urllib.parse import urljoin
+
+import msgspec
+
+from haulier.api.answers.declared_wait import find_wait
+from haulier.api.answers.judgement import ExpectedAnswer, Rule
+from haulier.api.errors import Action, ApiError, BodyError
+from haulier.api.http.transport import Request, Response
+from haulier.api.http.urls import LinkError, join, origin
+from haulier.api.jobs.job import Job, JobRequest
+from haulier.api.paging.list_reader import Listing
+from haulier.api.paging.paginator import PageAnswer, PageRequest, text_of_raw, whole_number
+from haulier.api.paging.wire_request import wire_request
+from haulier.api.records.page import Page, not_json_error, text_of
+from haulier.api.records.paths import ROOT, explain_missing, raw_at
+from haulier.api.requester import ApiParts, Requester
+
+FIRST_WAIT_SECONDS: Final = 1.0
+"""Before the first question, as many jobs are short; it doubles up to `Job.every`."""
+TOLD_SECONDS: Final = 60.0
+"""A log line tells so often that a job goes on."""
+MAX_FILES: Final = 100_000
+_ACCEPTED: Final = (Rule(Action.OK, status=202),)
+_GONE: Final = frozenset({403, 404, 410})
+"""How storage and APIs answer for a result, or a signed address, that has expired."""
+
+_T = TypeVar("_T")
+Walk = Callable[[Listing, PageRequest], AsyncGenerator[Page, None]]
+
+logger = logging.getLogger("haulier.api")
+
+
+@dataclass(frozen=True)
+class _Started:
+    job_id: str
+    address: str
+    """Where to ask, if the answer says it."""
+    wait_seconds: float | None
+
+
+@dataclass(frozen=True)
+class _Told:
+    """The answer about a job."""
+
+    word: str
+    body: bytes
+    url: str
+    wait_seconds: float | None
+    is_done: bool
+
+
+class _WholeFile:
+    """A file has all of its records."""
+
+    def first(self, request: PageRequest) -> PageRequest:
+        return request
+
+    def next(self, request: PageRequest, answer: PageAnswer) -> None:
+        return None
+
+
+class JobRunner:
+    """For one item. What goes wrong begins it again with another job: to start one changes nothing at the API."""
+
+    def __init__(self, requester: Requester, parts: ApiParts, job: Job, listing: Listing, walk: Walk) -> None:
+        self._requester = requester
+        self._parts = parts
+        self._job = job
+        self._listing = listing
+        self._walk = walk
+        self._stream_rules: tuple[Rule, ...] = getattr(listing.paginator, "rules", ())
+        self._rules = (*_ACCEPTED, *self._stream_rules)
+
+    async def pages(self, start: PageRequest) -> AsyncGenerator[Page, None]:
+        """Raises `ApiError` where the job fails, or has another number of records than it said."""
+        start = replace(start, part="step")
+        started = await self._start(start)
+        poll = self._poll_request(start, started)
+        told = await self._wait(poll, started)
+        received = 0
+        for listing, request in self._results(start, poll, started, told):
+            try:
+                async with contextlib.aclosing(self._walk(listing, request)) as walk:
+                    async for page in walk:
+                        received += len(page)
+                        yield page
+                        del page  # As in `haulier.sources.rest`.
+            except ApiError as error:
+                if error.status not in _GONE:
+                    raise
+                text = f"The result of the job is not there any more, so another one is started. {error}"
+                raise ApiError(text, action=Action.RESTART, status=error.status, excerpt=error.excerpt) from error
+        self._check_count(told, received)
+
+    async def _start(self, start: PageRequest) -> _Started:
+        job = self._job
+
+        def read(response: Response) -> _Started:
+            address = response.headers.get(job.poll_header, "").strip() if job.poll_header else ""
+            if job.poll_header and not address:
+                raise BodyError(f"the answer that started a job has no header {job.poll_header!r}")
+            if job.poll_at:
+                address = _text_at(response.body, job.poll_at)
+            job_id = _text_at(response.body, job.id) if job.id else ""
+            if address:
+                address = urljoin(response.url, address)
+            return _Started(job_id, address, self._wait_of(response))
+
+        expected = ExpectedAnswer(wants_json=bool(job.id or job.poll_at))
+        started = await self._ask(self._wire(start), read, expected)
+        logger.info("a job was started", extra={"job": started.job_id} if started.job_id else {})
+        return started
+
+    def _poll_request(self, start: PageRequest, started: _Started) -> PageRequest:
+        if self._job.poll is None:
+            return PageRequest(started.address, headers=start.headers, part="step")
+        return self._request_of(self._job.poll, start, started)
+
+    def _request_of(self, asked: JobRequest, start: PageRequest, started: _Started) -> PageRequest:
+        filled = asked.of(started.job_id)
+        url, own = join(self._parts.settings.url, filled.path)
+        method = "GET" if filled.json is None else "POST"
+        return PageRequest(url, (*own, *filled.query), method, start.headers, filled.json, part="step")
+
+    async def _wait(self, poll: PageRequest, started: _Started) -> _Told:
+        clock, job = self._parts.clock, self._job
+        began_at = told_at = clock.monotonic()
+        every, within = job.every.total_seconds(), job.within.total_seconds()
+        wait = min(FIRST_WAIT_SECONDS, every)
+        asked_wait = started.wait_seconds
+        wire = self._wire(poll)
+        while True:
+            left = within - (clock.monotonic() - began_at)
+            await self._sleep(min(max(wait, asked_wait or 0.0), max(left, 0.0)))
+            told = await self._ask(wire, self._read_told, ExpectedAnswer(wants_json=bool(job.state)))
+            now = clock.monotonic()
+            if told.is_done:
+                logger.info("a job is done", extra={"seconds": round(now - began_at, 3)})
+                return told
+            if told.word in job.failed:
+                raise self._failure(wire, told, f"the job ended with the state {told.word!r}")
+            if now - began_at >= within:
+                state = f"; its state is {told.word!r}" if told.word else ""
+                raise self._failure(wire, told, f"the job did not end within {within:g} s{state}")
+            if now - told_at >= TOLD_SECONDS:
+                told_at = now
+                logger.info("a job goes on", extra={"state": told.word, "seconds": round(now - began_at)})
+            wait, asked_wait = min(2 * wait, every), told.wait_seconds
+
+    async def _sleep(self, seconds: float) -> None:
+        """Without a slot, and without counting against the item: the job has a time of its own."""
+        self._requester.awaits_job = True
+        try:
+            await self._parts.clock.sleep(seconds)
+        finally:
+            self._requester.awaits_job = False
+
+    def _read_told(self, response: Response) -> _Told:
+        word = _text_at(response.body, self._job.state) if self._job.state else ""
+        is_done = word in self._job.done if self._job.state else response.status != 202
+        return _Told(word, response.body, response.url, self._wait_of(response), is_done)
+
+    def _results(
+        self, start: PageRequest, poll: PageRequest, started: _Started, told: _Told
+    ) -> list[tuple[Listing, PageRequest]]:
+        job = self._job
+        if job.files:
+            listing = replace(self._listing, paginator=_WholeFile())
+            return [(listing, self._file_request(address, told.url)) for address in self._addresses(told)]
+        if job.result is not None:
+            return [(self._listing, self._request_of(job.result, start, started))]
+        return [(self._listing, poll)]
+
+    def _addresses(self, told: _Told) -> list[str]:
+        try:
+            found = _texts_at(told.body, self._job.files)
+        except BodyError as error:
+            raise self._wrong(f"{error}") from error
+        if not found and not self._job.may_lack_files:
+            raise self._wrong(
+                f"the job is done, and there is no address at {self._job.files!r}. If a job without records has none, "
+                'write empty = "no files" in `job`'
+            )
+        if len(found) > MAX_FILES:
+            raise self._wrong(f"the job has {len(found):,} files; the limit is {MAX_FILES:,}")
+        return found
+
+    def _file_request(self, address: str, base: str) -> PageRequest:
+        home = self._parts.settings.url
+        try:
+            url = urljoin(base, address)
+            found = origin(url)
+            if found == origin(home):
+                return PageRequest(url, end_rules=self._stream_rules, part="file")
+            if found in [origin(each) for each in self._job.download_origin]:
+                return PageRequest(url, end_rules=self._stream_rules, part="foreign file")
+        except (LinkError, ValueError) as error:
+            raise self._wrong(f"the address of a file cannot be used: {error}") from error
+        shown = f"{found[0]}://{found[1]}" + ("" if found[2] in (80, 443) else f":{found[2]}")
+        raise self._wrong(
+            f"a file is at another origin, {shown}, and nothing was sent there. If that is right, write "
+            f'download_origin = ["{shown}"] in `job`: it is fetched without our credentials'
+        )
+
+    def _check_count(self, told: _Told, received: int) -> None:
+        if not self._job.count:
+            return
+        promised = whole_number(_text_at(told.body, self._job.count), self._job.count)
+        if promised != received:
+            raise ApiError(
+                f"The job has {promised:,} records, as {self._job.count!r} says, and {received:,} came. Another one is "
+                "started.",
+                action=Action.RESTART,
+            )
+
+    async def _ask(self, wire: Request, read: Callable[[Response], _T], expected: ExpectedAnswer) -> _T:
+        answered = await self._requester.send(wire, read, expected=expected, rules=self._rules, is_first_page=False)
+        if answered.value is None:
+            raise ApiError(
+                f"{self._requester.describe(wire)}: a rule of the source ends it with {answered.action}, and this is "
+                "no list. Let the rule say retry_later or poison.",
+                action=Action.POISON,
+            )
+        return answered.value
+
+    def _wire(self, request: PageRequest) -> Request:
+        try:
+            return wire_request(request, self._parts.settings.url)
+        except LinkError as error:
+            raise self._wrong(f"the address of the job is not followed: {error}") from error
+
+    def _wait_of(self, response: Response) -> float | None:
+        return find_wait(response, self._parts.clock.now(), self._parts.settings.wait_at).seconds
+
+    def _failure(self, wire: Request, told: _Told, text: str) -> ApiError:
+        excerpt = self._parts.redactor.excerpt(told.body)
+        return ApiError(
+            f"{self._requester.describe(wire)}: {text}. The answer begins: {excerpt}",
+            action=Action.RETRY_LATER,
+            excerpt=excerpt,
+        )
+
+    def _wrong(self, text: str) -> ApiError:
+        return ApiError(text[:1].upper() + text[1:] + ".", action=Action.POISON)
+
+
+def _text_at(body: bytes, path: str) -> str:
+    text = text_of(body)
+    try:
+        found = raw_at(text, path)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise not_json_error(text, error) from error
+    if found is None or bytes(found) in (b"null", b'""'):
+        raise BodyError(explain_missing(text, path) if found is None else f"nothing is at {path!r}")
+    return text_of_raw(found, path)
+
+
+def _texts_at(body: bytes, path: str) -> list[str]:
+    """Addresses at a path; none for null, and for nothing."""
+    head, star, tail = path.partition("*")
+    text = text_of(body)
+    try:
+        found = raw_at(text, head.rstrip(".") or ROOT)
+        if found is None or bytes(found) == b"null":
+            return []
+        if star:
+            members = msgspec.json.decode(found, type=list[msgspec.Raw])
+            return [address for each in members for address in _texts_at(bytes(each), tail.lstrip(".") or ROOT)]
+        if bytes(found)[:1] == b"[":
+            return msgspec.json.decode(found, type=list[str])
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise BodyError(f"there are no addresses at {path!r}: {error}") from error
+    address = text_of_raw(found, path)
+    return [address] if address else []

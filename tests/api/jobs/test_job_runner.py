@@ -1,0 +1,189 @@
+"""Jobs whose result is fetched later, against servers on loopback."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import json
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from haulier.api.errors import Action, ApiError
+from haulier.api.jobs.job import Job, JobRequest
+from haulier.api.paging.cursors import Cursor
+from haulier.api.paging.paginator import Paginator, Single
+from haulier.api.session import ItemApi
+from haulier.errors import UsageError
+from tests.api.paging.rig import Asked, Reply, ids_of, rows, serving, session_with
+
+SECRET = "signature-of-a-file"
+QUICK = timedelta(seconds=0.01)
+
+
+def job_of(**others: Any) -> Job:
+    """Asked about by its ID, quickly."""
+    fixed = {"id": "id", "poll": JobRequest("/jobs/{job}"), "state": "state", "done": ("done",), "failed": ("bad",)}
+    return Job(**{**fixed, "every": QUICK, **others})
+
+
+def api_of(told: Callable[[int], Reply], others: Callable[[Asked], Reply] | None = None) -> Callable[[Asked], Reply]:
+    """Starts job 7, and answers the n-th question about it as a test says."""
+    count = 0
+
+    def answer(asked: Asked) -> Reply:
+        nonlocal count
+        if asked.method == "POST":
+            return Reply({"id": 7}, 202, headers=(("Set-Cookie", "node=a"),))
+        if asked.path == "/jobs/7":
+            count += 1
+            return told(count)
+        assert others is not None
+        return others(asked)
+
+    return answer
+
+
+async def pulled(api: ItemApi, job: Job, pages: Paginator | None = None) -> list[Any]:
+    return await ids_of(
+        api.pages("/jobs", pages=pages or Single(), records="items", method="POST", json={"of": "all"}, job=job)
+    )
+
+
+def state(word: str, **others: Any) -> Reply:
+    return Reply({"state": word, **others})
+
+
+async def test_a_result_is_paged_when_its_job_is_done() -> None:
+    """The words of `done` end it; its result has pages as any list."""
+
+    def result(asked: Asked) -> Reply:
+        assert asked.path == "/jobs/7/rows"
+        page = asked.number("page", 1)
+        return Reply({"items": rows(page * 2, page * 2 + 2), "next": page + 1 if page < 3 else None})
+
+    answer = api_of(lambda count: state("running" if count < 3 else "done", n=6), result)
+    async with session_with(answer) as (api, server):
+        job = job_of(result=JobRequest("/jobs/{job}/rows"), count="n")
+        assert await pulled(api, job, Cursor("next", query="page")) == [2, 3, 4, 5, 6, 7]
+        methods = [asked.method for asked in server.requests]
+        assert methods == ["POST", *["GET"] * 6]
+
+
+async def test_a_status_of_202_means_that_a_job_goes_on() -> None:
+    """Without a state: by a Location that is asked, whose last answer has the records."""
+    count = 0
+
+    def answer(asked: Asked) -> Reply:
+        nonlocal count
+        count += 1
+        if asked.method == "POST":
+            return Reply(b"", 202, headers=(("Location", "status/7"),))
+        assert asked.path == "/status/7"
+        return Reply({}, 202, headers=(("Retry-After", "0"),)) if count < 4 else Reply({"items": rows(1, 3)})
+
+    async with session_with(answer) as (api, _):
+        job = Job(poll_header="Location", every=QUICK)
+        assert await pulled(api, job) == [1, 2]
+
+
+async def test_g7_files_at_another_origin_get_no_credentials() -> None:
+    """They come from a declared origin alone, as gzip or not, without our headers; a signature is in no message."""
+    files = {
+        "/a": gzip.compress(json.dumps({"items": rows(1, 3)}).encode()),
+        "/b": json.dumps({"items": rows(3, 5)}).encode(),
+    }
+    async with serving(lambda asked: Reply(files[asked.path])) as storage:
+        links = [f"{storage.url}{path}?sig={SECRET}" for path in files]
+        answer = api_of(lambda count: state("done", files=[{"url": link} for link in links], n=4))
+        async with session_with(answer, headers=(("X-Tenant", "mine"),), cookies="item") as (api, server):
+            job = job_of(files="files.*.url", download_origin=(storage.url,), count="n")
+            assert await pulled(api, job) == [1, 2, 3, 4]
+            for asked in storage.requests:
+                assert not {"authorization", "cookie"} & {name.lower() for name in asked.headers}
+                assert "x-tenant" not in asked.headers
+            assert all(asked.headers["x-tenant"] == "mine" for asked in server.requests)
+            assert server.requests[-1].headers["cookie"] == "node=a"
+            files["/b"] = b"<html>gone</html>"
+            with pytest.raises(ApiError) as caught:
+                await pulled(api, job)
+            assert SECRET not in str(caught.value)
+            before = len(storage.requests)
+            with pytest.raises(ApiError, match="nothing was sent there") as refused:
+                await pulled(api, job_of(files="files.*.url"))
+            assert f'download_origin = ["{storage.url}"]' in str(refused.value)
+            assert SECRET not in str(refused.value)
+            assert len(storage.requests) == before
+
+
+@pytest.mark.parametrize(
+    ("told", "job", "action", "text"),
+    [
+        (state("bad", why="no such field"), job_of(), Action.RETRY_LATER, "ended with the state 'bad'.*no such field"),
+        (
+            state("odd"),
+            job_of(within=timedelta(seconds=0.05)),
+            Action.RETRY_LATER,
+            "did not end within 0.05 s; its state is 'odd'",
+        ),
+        (
+            state("done", items=rows(1, 3), n=3),
+            job_of(count="n"),
+            Action.RESTART,
+            "has 3 records, as 'n' says, and 2 came",
+        ),
+        (state("done", files=None), job_of(files="files"), Action.POISON, "no address at 'files'"),
+        (state("done", files=["/gone"]), job_of(files="files"), Action.RESTART, "not there any more"),
+        (state("done"), job_of(files="files.*.url"), Action.POISON, 'empty = "no files"'),
+    ],
+    ids=["failed", "too late", "fewer records", "no address", "expired", "no files"],
+)
+async def test_g1_a_job_that_did_not_end_well_has_no_records(told: Reply, job: Job, action: Action, text: str) -> None:
+    async with session_with(api_of(lambda count: told, lambda asked: Reply({}, 404))) as (api, _):
+        with pytest.raises(ApiError, match=text) as caught:
+            await pulled(api, job)
+        assert caught.value.action is action
+
+
+async def test_a_job_without_files_has_no_records_where_that_is_declared() -> None:
+    async with session_with(api_of(lambda count: state("done", files=[]))) as (api, _):
+        assert await pulled(api, job_of(files="files", may_lack_files=True)) == []
+
+
+async def test_the_item_stands_still_while_its_job_goes_on() -> None:
+    """Its deadline is about requests; a job has a time of its own."""
+    seen: list[bool] = []
+
+    async def look(api: ItemApi) -> None:
+        while not seen or not seen[-1]:
+            seen.append(api.is_held)
+            await asyncio.sleep(0.001)
+
+    answer = api_of(lambda count: state("done", items=rows(1, 2)) if count > 2 else state("running"))
+    async with session_with(answer) as (api, _):
+        looking = asyncio.create_task(look(api))
+        assert await pulled(api, job_of(every=timedelta(seconds=0.05))) == [1]
+        await asyncio.wait_for(looking, 1)
+        assert not api.is_held
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        ({"poll": None}, "Name one of poll, poll_at and poll_header."),
+        ({"id": ""}, "{job} needs `id`"),
+        ({"poll": JobRequest("/jobs")}, "Write {job} in `poll`"),
+        ({"failed": ()}, "needs the words that mean `done` and `failed`"),
+        ({"failed": ("done",)}, "'done' cannot mean both"),
+        ({"download_origin": ("https://a.example",)}, "Only `files` come from another origin"),
+        ({"files": "url", "download_origin": ("http://a.example",)}, "is not https"),
+        ({"files": "url", "download_origin": ("https://a.example/x",)}, "has a path"),
+        ({"every": timedelta(days=1)}, "no longer than `within`"),
+    ],
+)
+def test_a_job_that_contradicts_itself_is_refused(arguments: dict[str, Any], text: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        job_of(**arguments)
+    assert text in str(caught.value)
