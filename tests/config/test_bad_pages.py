@@ -42,7 +42,7 @@ MISTAKES: dict[str, Mistake] = {
         PAGES,
         'pages = { cursor = "next", query = "_next", end = ["empty"] }',
         (
-            'streams.flights.pages.end[0]: expected "flag", "repeated", "empty page" or "zero", found '
+            'streams.flights.pages.end[0]: expected "flag", "repeated", "empty page", "zero" or "null", found '
             "\"empty\". Did you mean 'empty page'?"
         ),
     ),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 from collections.abc import Mapping
 from datetime import date
@@ -48,4 +50,61 @@ class Reports:
         return Reply({"status": "completed", "rows": len(rows), "files": files or None})
 
 
-JOBS = {"reports": Reports}
+class Bulk:
+    """Salesforce: CSV pages of two rows with a locator in a header, which is the text null behind the last one."""
+
+    files: Mapping[str, str] = MappingProxyType({})
+    names = ("Ada", 'Grace "Amazing"', "Line\nend", "", "Zoë")
+    base = "/services/data/v62.0/jobs/query"
+
+    @property
+    def lines(self) -> list[str]:
+        rows = ({"Id": f"001{number}", "Name": name} for number, name in enumerate(self.names))
+        lines = (json.dumps(row, ensure_ascii=False, separators=(",", ":")) for row in rows)
+        return sorted(lines, key=lambda line: str(json.loads(line)))
+
+    def answer(self, asked: Asked) -> Reply:
+        if asked.method == "POST":
+            assert (asked.path, asked.json["operation"]) == (self.base, "query")
+            return Reply({"id": "750xx", "state": "UploadComplete"})
+        if asked.path == f"{self.base}/750xx":
+            return Reply({"id": "750xx", "state": "JobComplete", "numberRecordsProcessed": len(self.names)})
+        assert asked.path == f"{self.base}/750xx/results"
+        assert asked.query["maxRecords"] == "50000"
+        start = int(asked.query.get("locator", "0"))
+        text = io.StringIO()
+        writer = csv.writer(text, quoting=csv.QUOTE_ALL, lineterminator="\n")
+        writer.writerow(["Id", "Name"])
+        writer.writerows([f"001{start + number}", name] for number, name in enumerate(self.names[start : start + 2]))
+        locator = str(start + 2) if start + 2 < len(self.names) else "null"
+        return Reply(text.getvalue().encode(), headers={"Content-Type": "text/csv", "Sforce-Locator": locator})
+
+
+class Boutique:
+    """Shopify: one operation, asked about by GraphQL, with a file of JSON lines at a signed address."""
+
+    files: Mapping[str, str] = MappingProxyType({})
+    job = "gid://shopify/BulkOperation/720918"
+
+    @property
+    def lines(self) -> list[str]:
+        rows = [{"id": f"gid://shopify/Product/{number}", "title": f"T-shirt {number}"} for number in range(1, 6)]
+        return sorted((json.dumps(row) for row in rows), key=lambda line: str(json.loads(line)))
+
+    def answer(self, asked: Asked) -> Reply:
+        if asked.path == "/files/720918":
+            assert asked.query["Signature"] == "c2lnbmF0dXJl"
+            return Reply(
+                "".join(f"{line}\n" for line in self.lines).encode(), headers={"Content-Type": "application/jsonl"}
+            )
+        assert asked.path == "/admin/api/2026-10/graphql.json"
+        assert asked.headers["x-shopify-access-token"] == "a-value"
+        if "mutation" in asked.json["query"]:
+            assert '"{ products { edges' in asked.json["query"]
+            return Reply({"data": {"bulkOperationRunQuery": {"bulkOperation": {"id": self.job}, "userErrors": []}}})
+        assert asked.json["variables"] == {"id": self.job}
+        url = f"{asked.home}/files/720918?Signature=c2lnbmF0dXJl"
+        return Reply({"data": {"node": {"status": "COMPLETED", "url": url, "objectCount": "5"}}})
+
+
+JOBS = {"reports": Reports, "bulk": Bulk, "boutique": Boutique}

@@ -98,7 +98,7 @@ NEXT_PATH = Field(
 TOKEN_END = Field(
     "end",
     ListOf(Choice(END_WORDS)),
-    f"{END.doc[:-1]}, zero (the token 0).",
+    f"{END.doc[:-1]}, zero (the token 0), null (the text null, in a header).",
     'end = ["flag"]',
 )
 PAGE_INFO = Field(

@@ -68,6 +68,9 @@ class Key:
             answer.note_sign(self.at, is_there=is_there or answer.body.raw(self.at) is not None, asked=asked)
 
 
+NULL_TEXT = "null"
+
+
 def is_zero(token: str | Raw | None) -> bool:
     return (token if isinstance(token, str) else bytes(token or b"").decode().strip('"')) == "0"
 
@@ -93,7 +96,8 @@ class Cursor:
     """Parameter, or path of the JSON body, with the page size: halved where the first page is too large. Later tokens
     may depend on it."""
     end: tuple[End, ...] = ()
-    """Further ends: "flag" (it alone counts), "repeated" (the token comes again), "empty page", "zero" (token 0)."""
+    """Further ends: "flag" (it alone counts), "repeated" (the token comes again), "empty page", "zero" (token 0),
+    "null" (that text)."""
     missing: Missing = field(default="", metadata=CHECKS_ONLY)
     """ "end": the last page lacks the token; a full one is not suspicious."""
 
@@ -115,7 +119,7 @@ class Cursor:
     def next(self, request: PageRequest, answer: PageAnswer) -> PageRequest | None:
         key = self._key()
         token = key.of(answer)
-        if "zero" in self.end and is_zero(token):
+        if ("zero" in self.end and is_zero(token)) or ("null" in self.end and token == NULL_TEXT):
             # It is the sign, and says the end: nothing is missing.
             key.note_sign(answer, is_there=True, asked=None)
             flag_of(self, answer, has_token=False)

@@ -10,11 +10,11 @@ from haulier.api.paging.paginator import PageAnswer
 from haulier.api.paging.positions import check_flags
 from haulier.errors import UsageError
 
-End = Literal["flag", "repeated", "empty page", "zero"]
+End = Literal["flag", "repeated", "empty page", "zero", "null"]
 """``flag``: the flag alone counts; the token goes on past the end. ``repeated``: the token comes again. ``zero``: the
-token 0 is none."""
+token 0 is none. ``null``: neither is the text "null", as a header has it."""
 END_WORDS: Final[tuple[str, ...]] = get_args(End)
-LINK_END_WORDS: Final = tuple(word for word in END_WORDS if word != "zero")
+LINK_END_WORDS: Final = tuple(word for word in END_WORDS if word not in ("zero", "null"))
 
 Missing = Literal["", "end"]
 """``end``: a page without the sign of a next one is never suspicious."""
