@@ -39,6 +39,67 @@ join = {{ with = ",", at = "post", missing = "skip" }}
 """
 
 
+LEVELS = """
+source = "code"
+
+[api]
+url = "{url}"
+
+[streams.orgs]
+get = "/orgs"
+records = "."
+pages = "single"
+
+[streams.orgs.full.once]
+
+[streams.repos]
+get = "/orgs/{{parent.id}}/repos"
+records = "."
+pages = "single"
+parent = "orgs"
+batch = 1
+absent = "skip"
+
+[streams.issues]
+get = "/repos/{{parent.id}}/issues"
+records = "."
+pages = "single"
+parent = "repos"
+{absent}
+"""
+
+
+@pytest.mark.parametrize(
+    ("repos", "issues", "absent", "reasons"),
+    [
+        ({"1": [], "2": [{"id": 7}]}, None, 'absent = "skip"', {"absent": 1}),
+        ({"2": [{"id": 7}]}, [], "", {}),
+        ({"1": [], "2": []}, None, 'absent = "skip"', {}),
+        ({}, [], "", {"absent": 2}),
+    ],
+    ids=["wrong path below", "one list above gone", "nothing below", "wrong path above"],
+)
+def test_levels_of_parents_are_judged_apart(
+    place: Place, repos: dict[str, list[dict[str, int]]], issues: list[int] | None, absent: str, reasons: dict[str, int]
+) -> None:
+    def levels(asked: Asked) -> Reply:
+        match asked.path.strip("/").split("/"):
+            case ["orgs"]:
+                return Reply([{"id": 1}, {"id": 2}])
+            case ["orgs", org, "repos"] if org in repos:
+                return Reply(repos[org])
+            case ["repos", _, "issues"] if issues is not None:
+                return Reply(issues)
+            case _:
+                return Reply({"error": "no such thing"}, 404)
+
+    place.name = "code.toml"
+    with serving(levels) as url:
+        place.toml.write_text(LEVELS.format(url=url, absent=absent))
+        said = place.run("run", "--stream", "issues", "--json")
+    assert said.json["reasons"] == reasons, said.err
+
+
 def answer(asked: Asked) -> Reply:
     """Six posts: the comments of the first three are gone, those of the fourth are none; the first two have a tag."""
     match asked.path.strip("/").split("/"):

@@ -14,8 +14,25 @@ MISTAKES: dict[str, Mistake] = {
         'step = 5000\nprefix = "tt"',
         (
             "streams.flights.full.ids.prefix: IDs that are text of different lengths do not have the order of their "
-            "numbers: 'A-10' comes before 'A-9'. Write how many digits each has: digits = 7; or only_start = true, if "
-            "each item is one ID."
+            "numbers: 'A-10' comes before 'A-9'. Write how many digits each has: digits = 7; or step = 1 and "
+            "only_start = true, if each item is one ID."
+        ),
+    ),
+    "letters before numbers of any length, many of them an item": (
+        "step = 5000",
+        'step = 5000\nprefix = "tt"\nonly_start = true',
+        (
+            "streams.flights.full.ids.prefix: IDs that are text of different lengths do not have the order of their "
+            "numbers: 'A-10' comes before 'A-9'. Write how many digits each has: digits = 7; or step = 1 and "
+            "only_start = true, if each item is one ID."
+        ),
+    ),
+    "an alphabet with halves of characters": (
+        IDS,
+        VALUES + 'prefixes = { of = "\\uD700-\\uE000" }',
+        (
+            "streams.flights.full.values.prefixes: the alphabet holds U+D800, which is half of a character. End a "
+            "range at U+D7FF, and begin the next one at U+E000."
         ),
     ),
     "an alphabet with a letter twice": (

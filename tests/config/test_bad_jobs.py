@@ -71,6 +71,11 @@ MISTAKES: dict[str, Mistake] = {
         "streams.flights.pages: `if_changed` asks about one answer, and these pages are several. Write pages = "
         '"single", or use `feed`.',
     ),
+    "a feed of joined values": (
+        IDS,
+        feed('link = "next"\nvalues = { list = ["a"], query = { of = "{value}" }, join = { with = ",", at = "id" } }'),
+        "streams.flights.incremental.feed.values.join: each value has a feed of its own. Leave `join` out.",
+    ),
     "a feed of jobs": (
         PAGES,
         f'{PAGES}\njob = {{ poll_header = "Location" }}\nincremental.feed = {{ link = "next" }}',

@@ -90,6 +90,16 @@ def test_g7_a_token_is_not_shown_among_parameters() -> None:
     assert shown_parameters(b'{"ids":{"start":1,"end":2}}') == b'{"ids":{"start":1,"end":2}}'
 
 
+@pytest.mark.parametrize(
+    "text", [b"/d/c?sig=opaque", rb"\"/d/c?sig=opaque&a=b\"", rb"\"\\/d\\/c\\u003fsig=opaque\"", b"https://h/d?opaque"]
+)
+def test_g7_a_link_is_shown_without_its_query(text: bytes) -> None:
+    shown = shown_parameters(b'{"parents":[["' + text + b'","7"]]}')
+    assert b"opaque" not in shown
+    assert b"?***" in shown
+    assert shown_parameters(b'{"value":"really? yes"}') == b'{"value":"really? yes"}'
+
+
 class Closed:
     """A closed run of one feed, whose attempts noted what a test says."""
 

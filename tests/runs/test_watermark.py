@@ -19,6 +19,7 @@ from haulier.items.workitem import WorkItem
 from haulier.lake.paths import versions_root
 from haulier.queues.envelope import Envelope
 from haulier.queues.seam import Lease
+from haulier.runs.records import OutcomeRecord, encode_record
 from haulier.runs.reopen import Decision
 from haulier.runs.run import Run
 from haulier.runs.watermark import fold as watermark
@@ -62,6 +63,11 @@ async def edit(place: Place, *spans: tuple[int, int]) -> None:
 
 @dataclass(frozen=True)
 class Dated(WorkItem, stream="things", kind="things_dated"):
+    window: TimeWindow
+
+
+@dataclass(frozen=True)
+class Other(WorkItem, stream="others", kind="others"):
     window: TimeWindow
 
 
@@ -124,6 +130,36 @@ async def test_g1_a_window_with_a_poisoned_part_is_not_finished(place: Place) ->
     assert await finished(place) == ()
     await finish(place, run)
     assert await finished(place) == ((1, 11),)
+
+
+class _AbsentProcess(DatedProcess):
+    """All that a thing is asked for is absent."""
+
+    async def _note_empty(self, run: Run, key: str) -> None:
+        absent = int(key.startswith("things_dated"))
+        record = OutcomeRecord(key=key, absent=absent, worker=self.name, ended_at=self.place.clock.now())
+        if absent:
+            await self.lake.create(run.paths.numbered("absent", key, absent), encode_record(record))
+        await self.lake.create(run.paths.outcome(key), encode_record(record))
+
+
+async def test_g1_what_is_absent_leaves_other_streams_finished(place: Place) -> None:
+    """A wrong path reads nothing: the windows of its stream are read once more, and no others."""
+    process = _AbsentProcess(place, "absent", Cuts(), None)
+    run = await process.claim(mode="incremental")
+
+    async def given() -> AsyncIterator[WorkItem]:
+        yield Dated(TimeWindow(day(1), day(2)))
+        yield Other(TimeWindow(day(1), day(2)))
+
+    await process.enqueuer.enqueue(run, given)
+    await process.work(run)
+    verdict = await process.closer.close(run)
+    assert verdict is not None
+    assert verdict.reasons == {"absent": 1}
+    state = await fold_watermark(process.lake, place.clock, SOURCE, process.name)
+    assert not state.finished.windows(Dated.stream)
+    assert state.finished.windows(Other.stream)
 
 
 async def test_g1_a_span_that_was_read_again_in_vain_is_a_hole(place: Place) -> None:

@@ -61,6 +61,8 @@ class Directory:
     extra: tuple[dict[str, Any], ...] = ()
     """Records that nobody asked for."""
     names: tuple[str, ...] = ("a", "b")
+    cap: int | None = None
+    """So many of several values it answers, and says nothing of the others."""
     is_strict: bool = False
     """It takes one value at a time."""
     url: str = ""
@@ -73,6 +75,8 @@ class Directory:
                 wanted = request.query["ids"].split("|")
                 if self.is_strict and len(wanted) > 1:
                     return web.Response(status=414)
+                if self.cap is not None and len(wanted) > 1:
+                    wanted = wanted[: self.cap]
                 rows = [{"id": int(each) if each.isdigit() else each} for each in wanted if each not in self.absent]
                 if self.absent and not rows:
                     return web.json_response({"error": "none of them"}, status=404)
@@ -174,7 +178,7 @@ async def test_a_value_without_a_record_is_a_failure() -> None:
         "Of joined values: no record came for 1 of the 3 that were asked for: 2. If the API leaves out what it does "
         'not have, write missing = "skip" in `join`.'
     )
-    assert (caught.value.action, caught.value.shape) == (Action.RETRY_LATER, Shape.RECORD)
+    assert (caught.value.action, caught.value.shape) == (Action.RETRY_LATER, Shape.VALUES)
     assert caught.value.shape.may_be_of_data
 
 
@@ -189,6 +193,25 @@ async def test_values_that_may_be_missing_are_counted() -> None:
         with pytest.raises(ApiError) as caught:
             await hauled(source, "things", context)
     assert caught.value.status == 404
+
+
+async def test_values_that_a_cap_cuts_are_not_missing() -> None:
+    """They are asked for once more, without the others; where none came, the half of them is."""
+    join = replace(JOIN, may_miss=True)
+    for cap, shown, first, again in [(2, "3", "1%7C2%7C3", "3"), (0, "1", "1%7C2%7C3", "1")]:
+        directory = Directory(cap=cap)
+        async with serving(directory) as context:
+            with pytest.raises(ApiError) as caught:
+                await hauled(
+                    RestSource("directory", [replace(THINGS, full=replace(VALUES, join=join))]), "things", context
+                )
+        assert str(caught.value) == (
+            f"Of joined values: no record came for '{shown}' among the 3 that were asked for, and one did when 1 were. "
+            "The API takes fewer at once: write a smaller `batch`."
+        )
+        asked = [path.split("ids=")[1].split("&")[0] for path in directory.asked]
+        assert asked[0] == first
+        assert asked[-1] == again
 
 
 @pytest.mark.parametrize(
@@ -279,3 +302,19 @@ def test_how_values_are_joined_shapes_the_records() -> None:
     assert before != joined
     other = replace(THINGS, full=replace(VALUES, batch=9))
     assert RestSource("directory", [other]).fingerprint("full", ("things",)) == joined
+
+
+@pytest.mark.parametrize(
+    ("separator", "value", "problem"),
+    [
+        ("||", "a|", "the value 'a|' runs into '||', which stands between joined values."),
+        ("||", "|a", "the value '|a' runs into '||', which stands between joined values."),
+        ("|", "a|b", "the value 'a|b' holds '|', which stands between joined values."),
+        ("|", "", "a value is empty, and nobody could tell that it was asked for."),
+        ("||", "a", ""),
+        (" OR ", "OR", ""),
+    ],
+)
+def test_a_value_that_meets_the_text_between_is_refused(separator: str, value: str, problem: str) -> None:
+    """`a|` and `b` joined by `||` are read as `a` and `|b`."""
+    assert Join(separator, at="id").problem_of(value) == problem

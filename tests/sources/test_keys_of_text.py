@@ -138,6 +138,18 @@ async def test_a_last_id_that_is_written_otherwise_is_an_error(newest: Any) -> N
     )
 
 
+async def test_a_number_with_zeros_in_front_is_a_text() -> None:
+    """Asked for as numbers, 1 to 24 would be texts behind all that the API has."""
+    ids = replace(IDS, written=WrittenIds())
+    async with serving(Library(newest="0023")) as context:
+        with pytest.raises(UsageError) as caught:
+            await hauled(replace(TITLES, full=ids), context)
+    assert str(caught.value) == (
+        "streams.titles.full.ids.last: GET /newest was answered, and the ID has zeros in front, which a number does "
+        "not keep. Write how many digits each ID has: digits = 4"
+    )
+
+
 async def test_an_end_that_has_no_such_text_is_an_error() -> None:
     """9999 and one is no number of four digits, and as a text it comes before all others."""
     async with serving(Library(newest="tt9999")) as context:
@@ -174,6 +186,14 @@ def test_ids_that_are_written_otherwise_have_another_fingerprint() -> None:
     assert now.fingerprint("full", ("titles",)) != before.fingerprint("full", ("titles",))
 
 
+def test_other_letters_have_another_fingerprint() -> None:
+    of = [
+        RestSource("library", [replace(HASHES, full=replace(PREFIXES, values=values))]).fingerprint("full", ("hashes",))
+        for values in (Prefixes("0-9"), Prefixes("0-9a-f"), Prefixes("0-9", longest=2))
+    ]
+    assert len(set(of)) == 3
+
+
 @pytest.mark.parametrize(
     ("arguments", "refusal"),
     [
@@ -181,6 +201,7 @@ def test_ids_that_are_written_otherwise_have_another_fingerprint() -> None:
         (("0-9a-c0",), "The alphabet has '0' twice."),
         (("z-a",), "The range z-a of the alphabet goes backwards."),
         (("0-9a-z", 5), "These are 60,466,176 prefixes, and at most 1,000,000 are items of a run."),
+        (("01", 999_999_999), "The `length` of prefixes is 1 to 20, not 999,999,999."),
         (("0-9", 3, 2), "The `longest` prefix is shorter than `length`."),
     ],
 )

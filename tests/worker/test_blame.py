@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from haulier.api.errors import Action, ApiError, Fault, PagingError
+from haulier.api.errors import Action, ApiError, Fault, PagingError, Shape
 from haulier.errors import (
     BrokenEnvelopeError,
     DamagedObjectError,
@@ -230,6 +230,12 @@ QUESTIONS: list[tuple[Exception, dict[str, Any], Question | None]] = [
     (RAISED, {"suspicion": Suspicion.FEW_ITEMS, "are_others_at_work": True}, None),
     (RAISED, {"suspicion": Suspicion.FEW_ITEMS, "are_others_at_work": False}, Question.PARTS),
     (PagingError("a loop"), {"suspicion": Suspicion.FEW_ITEMS, "are_others_at_work": False}, None),
+    # A cap of the API's, or one value that it writes otherwise: fewer values may be answered well.
+    (
+        api_error(Action.RETRY_LATER, shape=Shape.VALUES),
+        {"suspicion": Suspicion.FEW_ITEMS, "are_others_at_work": False},
+        Question.PARTS,
+    ),
     (RAISED, {"suspicion": Suspicion.NONE}, None),
     (RAISED, {"suspicion": Suspicion.NONE, "failures": 4}, Question.PARTS),
     (RAISED, {"suspicion": Suspicion.NONE, "parent_cause": "failure"}, Question.PARTS),

@@ -107,6 +107,8 @@ class Shape(StrEnum):
     """A flag, total or cursor is missing or of another type."""
     RECORD = "record"
     """A record lacks its key, or already has a field that the source adds."""
+    VALUES = "values"
+    """Records are of other values than one request asked for, or of fewer."""
     HTML = "html"
     """The answer is a page for people."""
     NOT_JSON = "not json"
@@ -125,7 +127,7 @@ class Shape(StrEnum):
         return _REMEDIES.get(self, "")
 
 
-_OF_DATA = {Shape.NONE, Shape.RECORD, Shape.HTML, Shape.NOT_JSON, Shape.UNPARSED}
+_OF_DATA = {Shape.NONE, Shape.RECORD, Shape.VALUES, Shape.HTML, Shape.NOT_JSON, Shape.UNPARSED}
 _RECORDS = "Check `records` of the stream; where it means that there are no records, write"
 _REMEDIES = {
     Shape.MISSING: f'{_RECORDS} empty = ["absent"].',

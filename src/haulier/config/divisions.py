@@ -152,10 +152,11 @@ def read_ids(table: TableReader) -> IdsRecipe:
         raise table.place.at("last").error(
             f"the last ID, {last}, is below the first, {first}.", "Write a higher number."
         )
-    if ID_PREFIX in table and ID_DIGITS not in table and not table.get(ONLY_START, False):
+    is_one_id = table.get(ONLY_START, False) and table.need(IDS_STEP) == 1
+    if ID_PREFIX in table and ID_DIGITS not in table and not is_one_id:
         raise table.place.at("prefix").error(
             "IDs that are text of different lengths do not have the order of their numbers: 'A-10' comes before 'A-9'.",
-            "Write how many digits each has: digits = 7; or only_start = true, if each item is one ID.",
+            "Write how many digits each has: digits = 7; or step = 1 and only_start = true, if each item is one ID.",
         )
     return IdsRecipe(
         written=WrittenIds(**table.arguments(ID_PREFIX, ID_DIGITS)),

@@ -75,11 +75,18 @@ def read_feed(table: TableReader) -> FeedRecipe:
     arguments: dict[str, Any] = table.arguments(LINK, TOKEN, TOKEN_HEADER, QUERY_NAME, BODY_FIELD, PAGE, EXPIRED)
     with errors_at(table.place):
         feed = Feed(**arguments)
-    return FeedRecipe(feed, **table.arguments(FIRST, FEED_VALUES))
+    return _feed(feed, table, FIRST, FEED_VALUES)
 
 
 def read_if_changed(table: TableReader) -> FeedRecipe:
-    return FeedRecipe(Feed(header=table.need(BY), is_condition=True), **table.arguments(FEED_VALUES))
+    return _feed(Feed(header=table.need(BY), is_condition=True), table, FEED_VALUES)
+
+
+def _feed(feed: Feed, table: TableReader, *fields: Field[Any]) -> FeedRecipe:
+    recipe = FeedRecipe(feed, **table.arguments(*fields))
+    if recipe.values is not None and recipe.values.join is not None:
+        raise table.place.at("values").at("join").error("each value has a feed of its own.", "Leave `join` out.")
+    return recipe
 
 
 def check_feed(recipe: StreamRecipe, pages: Any, place: Place) -> None:

@@ -46,6 +46,8 @@ def check_placeholders(recipe: StreamRecipe, value: Any, place: Place) -> None:
             is_joined = isinstance(division, ValuesRecipe) and division.join is not None
             _check(added, (SNAPSHOT,) if is_joined else (*placeholders, SNAPSHOT))
             needed = ("start",) if getattr(division, "only_start", False) else placeholders
+            if isinstance(division, IdsRecipe) and division.only_start and not division.written.are_numbers:
+                placeholders = needed
             found = _check_division(recipe, division.query, placeholders, place, place.at(mode).at(kind))
             _check_needed(needed, found, place.at(mode).at(kind))
 

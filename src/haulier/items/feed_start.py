@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -40,16 +41,31 @@ def token_mark(token: str) -> str:
 
 
 def shown_parameters(payload: bytes) -> bytes:
-    """The parameters of an item for people, with the mark of a token in its place."""
-    if b'"feed"' not in payload:
+    """The parameters of an item for people, with the mark of a token in its place, and links without their queries."""
+    if not any(mark in payload for mark in (b'"feed"', b"?", b"\\u")):
         return payload
-    found = msgspec.json.decode(payload)
-    if not isinstance(found, dict):
-        return payload
-    for value in found.values():
-        if isinstance(value, dict) and value.keys() == {"feed"} and isinstance(value["feed"], str):
-            value["feed"] = token_mark(value["feed"])
-    return msgspec.json.encode(found)
+    return msgspec.json.encode(_shown(msgspec.json.decode(payload)))
+
+
+def _shown(value: Any) -> Any:
+    if isinstance(value, str):
+        return _without_query(value)
+    if isinstance(value, list):
+        return [_shown(member) for member in value]
+    if not isinstance(value, dict):
+        return value
+    if value.keys() == {"feed"} and isinstance(value["feed"], str):
+        return {"feed": token_mark(value["feed"])}
+    return {name: _shown(member) for name, member in value.items()}
+
+
+def _without_query(text: str) -> str:
+    """Also of a link as it is written in JSON, which a parent's field is."""
+    if text.startswith('"'):
+        with contextlib.suppress(msgspec.DecodeError, UnicodeEncodeError):
+            return msgspec.json.encode(_without_query(msgspec.json.decode(text, type=str))).decode()
+    path, mark, _ = text.partition("?")
+    return f"{path}?***" if mark and ("/" in path or not path) else text
 
 
 def feed_of(payload: bytes) -> tuple[str, FeedStart] | None:

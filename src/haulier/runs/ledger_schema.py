@@ -73,6 +73,7 @@ UNADOPTED = "has_object AND sha256 IS NULL AND is_planned AND NOT is_split AND d
 """An object without a receipt (C3)."""
 
 EMPTY = "state = 'empty'"
+SPLIT = "state = 'split'"
 LIVE_POISON = "state = 'poisoned'"
 DISCARDED = "state = 'discarded'"
 

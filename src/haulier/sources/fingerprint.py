@@ -14,6 +14,7 @@ from haulier.api.body_format import PLAIN_JSON
 from haulier.api.http.urls import Encoded
 from haulier.api.records.empty_forms import EMPTY_LIST_ONLY
 from haulier.api.records.record_finder import LIST
+from haulier.sources.prefixes import Prefixes
 from haulier.sources.recipe import StreamRecipe
 
 # What decides which records an item holds, and how. How many items there are, and what is asked beside, may change
@@ -62,6 +63,9 @@ def _shape(stream: StreamRecipe, mode: str, known: Mapping[str, StreamRecipe]) -
     names = [name for name in _DIVISION if hasattr(division, name)]
     written = getattr(division, "written", None)
     told = {"written": canonical(written)} if written is not None and not written.are_numbers else {}
+    values = getattr(division, "values", None)
+    if isinstance(values, Prefixes):
+        told["prefixes"] = canonical(values)
     return [shape, type(division).__name__, {name: canonical(getattr(division, name)) for name in names} | told]
 
 

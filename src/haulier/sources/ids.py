@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -15,6 +16,8 @@ from haulier.sources.templates import PlaceholderValues
 
 if TYPE_CHECKING:
     from haulier.api.client import ItemApi
+
+_ZEROS = re.compile("0[0-9]+")
 
 
 class IdsDivision:
@@ -81,6 +84,11 @@ class IdsDivision:
         if isinstance(found, MissingValue) and found.is_empty and self._recipe.may_be_empty:
             return None
         written = self._recipe.written
+        if written.are_numbers and isinstance(found, str) and _ZEROS.fullmatch(found):
+            raise UsageError(
+                f"{self._where}.{name}: {edge.method} {edge.path} was answered, and the ID has zeros in front, which a "
+                f"number does not keep. Write how many digits each ID has: digits = {len(found)}"
+            )
         if written.are_numbers or isinstance(found, MissingValue):
             return whole_number(found, edge, f"{self._where}.{name}", self._empty_remedy(name))
         number = written.number_in(found)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import quote
 
 from haulier.api.errors import Action, ApiError, Shape
@@ -35,9 +35,13 @@ class Join:
 
     def problem_of(self, value: str) -> str:
         """ "" where a value can be joined."""
-        if self.separator not in value:
-            return ""
-        return f"the value {value!r} holds {self.separator!r}, which stands between joined values."
+        if not value:
+            return "a value is empty, and nobody could tell that it was asked for."
+        if self.separator in value:
+            return f"the value {value!r} holds {self.separator!r}, which stands between joined values."
+        if (value + self.separator).find(self.separator) < len(value) or (self.separator + value).rfind(self.separator):
+            return f"the value {value!r} runs into {self.separator!r}, which stands between joined values."
+        return ""
 
     def bytes_of(self, value: str) -> int:
         return len(quote(value + self.separator, safe="", errors="surrogatepass"))
@@ -48,7 +52,9 @@ class Join:
         text = None if found is None else scalar_text(found)
         if text is None:
             reason = explain_missing(record, self.at, "it") if found is None else f"it has {describe(found)} there"
-            raise _refusal(f"a record does not tell at {self.at!r} for which value it is: {reason}. Correct `at`.")
+            raise _refusal(
+                f"a record does not tell at {self.at!r} for which value it is: {reason}. Correct `at`.", Shape.RECORD
+            )
         return text
 
 
@@ -82,11 +88,19 @@ class Asked:
         return self.join.may_miss and len(self.values) == 1
 
     async def compared(
-        self, pages: AsyncIterator[Page], note: Callable[[int, int], None], most_pages: int | None
+        self,
+        pages: AsyncIterator[Page],
+        note: Callable[[int, int], None],
+        most_pages: int | None,
+        again: Callable[[Asked], AsyncIterator[Page]],
     ) -> AsyncGenerator[Page, None]:
         """Pages, whose records all belong to what was asked for. Raises `ApiError` for one that does not, and at the
         end for values without a record, unless they may be missing. ``note`` is told how many came, and how many not.
-        ``most_pages``: so many are read, and nothing is concluded from what did not come."""
+        ``most_pages``: so many are read, and nothing is concluded from what did not come.
+
+        Values that may be missing are asked for ``again``, without the others: an API that takes only so many values
+        at once passes over the rest.
+        """
         asked, left, read = frozenset(self.values), set(self.values), 0
         async for page in pages:
             read += 1
@@ -108,7 +122,24 @@ class Asked:
                 f"no record came for {len(left):,} of the {len(asked):,} that were asked for: {shown}. If the API "
                 'leaves out what it does not have, write missing = "skip" in `join`.'
             )
+        if left:
+            await self._require_missing(left, again)
         note(len(asked) - len(left), len(left))
+
+    async def _require_missing(self, left: set[str], again: Callable[[Asked], AsyncIterator[Page]]) -> None:
+        values = tuple(value for value in self.values if value in left)
+        if len(values) == len(self.values):
+            values = values[: len(values) // 2]
+        if not values:
+            return
+        async for page in again(replace(self, values=values)):
+            for record in page.records:
+                if (value := self.join.of_record(bytes(record))) in left:
+                    raise _refusal(
+                        f"no record came for {value!r} among the {len(self.values):,} that were asked for, and one did "
+                        f"when {len(values):,} were. The API takes fewer at once: write a smaller `batch`."
+                    )
+            del page  # As in `haulier.sources.rest`.
 
 
 class Packing:
@@ -132,5 +163,5 @@ class Packing:
         self._count = self._bytes = 0
 
 
-def _refusal(text: str) -> ApiError:
-    return ApiError(f"Of joined values: {text}", action=Action.RETRY_LATER, shape=Shape.RECORD)
+def _refusal(text: str, shape: Shape = Shape.VALUES) -> ApiError:
+    return ApiError(f"Of joined values: {text}", action=Action.RETRY_LATER, shape=shape)

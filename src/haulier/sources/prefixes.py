@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import itertools
+import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from haulier.errors import UsageError
 
 MOST_PREFIXES = 1_000_000
+MOST_CHARACTERS = 20
+"""Of a planned prefix: with two letters these would be as many prefixes as may be."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +30,8 @@ class Prefixes:
     ``length``, so none is divided."""
 
     def __post_init__(self) -> None:
+        if not 1 <= self.length <= MOST_CHARACTERS:
+            raise UsageError(f"The `length` of prefixes is 1 to {MOST_CHARACTERS}, not {self.length:,}.")
         count = len(self.characters) ** self.length
         if count > MOST_PREFIXES:
             raise UsageError(
@@ -46,7 +52,13 @@ class Prefixes:
                 found += "".join(map(chr, range(first, last + 1)))
             else:
                 found, text = found + text[0], text[1:]
-        twice = next((each for each in found if found.count(each) > 1), None)
+        surrogate = re.search("[\ud800-\udfff]", found)
+        if surrogate is not None:
+            raise UsageError(
+                f"The alphabet holds U+{ord(surrogate[0]):04X}, which is half of a character. End a range at "
+                "U+D7FF, and begin the next one at U+E000."
+            )
+        twice = next((each for each, count in Counter(found).items() if count > 1), None)
         if not found or twice is not None:
             what = "has no character" if twice is None else f"has {twice!r} twice"
             raise UsageError(f'The alphabet {what}. Write each character, or range of them, once: "0-9a-f".')

@@ -14,7 +14,7 @@ from haulier.api.records.item_counts import Presence
 from haulier.api.records.page import Page
 from haulier.api.records.paths import first_byte
 from haulier.sources.context import Context
-from haulier.sources.joined import Asked
+from haulier.sources.joined import Asked, JoinedText
 from haulier.sources.recipe import Pairs, StreamRecipe
 from haulier.sources.record_links import PagesOfLink, fill_link, is_link
 from haulier.sources.search.pages import search_pages
@@ -86,24 +86,33 @@ def fetch_pages(
     asked = build_request(recipe, query, values, exact)
     skips_absent = skips_absent or (joined is not None and joined.skips_absent)
     rules = recipe.rules if joined is None else (*recipe.rules, *TOO_LONG)
-    pages = context.api.pages(
-        asked.path,
-        asked.query,
-        pages=with_rules(_paginator(recipe), rules, skips_absent=skips_absent),
-        records=recipe.records,
-        shape=recipe.shape,
-        format=recipe.format,
-        empty=recipe.empty.declared,
-        total=recipe.total,
-        method=recipe.method,
-        json=asked.json,
-        form=asked.form,
-        skip=recipe.skip,
-        headers=asked.headers,
-        job=recipe.job,
-    )
+
+    def pages_of(asked: StreamRequest, *, skips_absent: bool) -> AsyncIterator[Page]:
+        return context.api.pages(
+            asked.path,
+            asked.query,
+            pages=with_rules(_paginator(recipe), rules, skips_absent=skips_absent),
+            records=recipe.records,
+            shape=recipe.shape,
+            format=recipe.format,
+            empty=recipe.empty.declared,
+            total=recipe.total,
+            method=recipe.method,
+            json=asked.json,
+            form=asked.form,
+            skip=recipe.skip,
+            headers=asked.headers,
+            job=recipe.job,
+        )
+
+    def again(fewer: Asked) -> AsyncIterator[Page]:
+        """A 404 says that none of them is there, as the first answer did."""
+        less = {name: fewer.text if isinstance(value, JoinedText) else value for name, value in values.items()}
+        return pages_of(build_request(recipe, query, less, exact), skips_absent=True)
+
+    pages = pages_of(asked, skips_absent=skips_absent)
     if joined is not None:
-        pages = joined.compared(pages, context.api.usage.presence.note, context.api.most_pages)
+        pages = joined.compared(pages, context.api.usage.presence.note, context.api.most_pages, again)
     elif skips_absent:
         pages = noting_absent(pages, context.api.usage.presence)
     if any(KEY in text for _, text in recipe.add):

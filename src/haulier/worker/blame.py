@@ -361,8 +361,10 @@ def _is_answer(error: Exception) -> TypeGuard[ApiError]:
 
 
 def _may_be_of_record(error: Exception) -> bool:
-    """Whether one record may be the reason, so that the item's parts tell more."""
-    return not isinstance(error, ApiError) or (error.shape is Shape.NONE and _is_answer(error))
+    """Whether one record, or one value of several, may be the reason, so that the item's parts tell more."""
+    if not isinstance(error, ApiError):
+        return True
+    return error.shape is Shape.VALUES or (error.shape is Shape.NONE and _is_answer(error))
 
 
 def _charge(evidence: Evidence, error: ApiError | None = None) -> Retry | Poison:

@@ -208,6 +208,18 @@ def test_what_a_processor_raises_is_shown_with_its_own_lines(place: Place) -> No
     assert "/haulier/" not in said.err
 
 
+def test_an_item_that_is_divided_into_itself_ends(place: Place) -> None:
+    place.name = "mine.py"
+    place.toml.write_text(
+        RAISING.replace('yield [{"n": {}["customer"]}]', "yield item").replace("list[dict[str, int]]", "WorkItem")
+    )
+    said = place.run("try")
+    assert said.code == 2
+    assert said.err.endswith(
+        "haulier: The item number-1 is divided into itself. Yield smaller items, or its records.\n"
+    )
+
+
 @pytest.mark.parametrize(("key", "code"), [('["post_id", "id"]', 0), ('"post_id"', 2), ('"comment_id"', 2)])
 def test_a_key_that_tells_no_records_apart_shows(place: Place, blog: SandboxProcess, key: str, code: int) -> None:
     """Behind the pages that were asked for, and as a run would say it."""

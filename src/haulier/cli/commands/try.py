@@ -13,7 +13,7 @@ import click
 from haulier.app.app import App
 from haulier.app.open_source import LiveSource, Options, open_live
 from haulier.app.source_loader import load_app
-from haulier.cli.child_parts import child_parts
+from haulier.cli.child_parts import child_parts, require_end
 from haulier.cli.event_loop import run_loop
 from haulier.cli.options import json_option, mode_argument, options_of, place_options, source_argument
 from haulier.cli.output import emit, log_options, say, set_up_output
@@ -168,8 +168,9 @@ class _TryResult:
 async def _try_pages(source: LiveSource, mode: str, item: WorkItem, pages: int, printer: RequestPrinter) -> _TryResult:
     """Work the first pages of an item; if it is divided, of its first child that has records, however far down."""
     tried = await _pages_of(source, mode, item, pages, printer)
-    what = "The item is divided; its"
+    what, above = "The item is divided; its", [item_key(item)]
     while (child := tried.child) is not None and not tried.pages:
+        require_end(child, above)
         say(f"{what} first child is {item_key(child)}.")
         found = _TryResult([])
         for part in islice(child_parts(source.app, child), MAX_CHILDREN):

@@ -10,8 +10,9 @@ from itertools import islice
 
 from haulier.api.errors import Action, ApiError
 from haulier.app.open_source import LiveSource
-from haulier.cli.child_parts import child_parts
+from haulier.cli.child_parts import child_parts, require_end
 from haulier.errors import HaulierError, UsageError
+from haulier.items.keys import item_key
 from haulier.items.workitem import WorkItem
 from haulier.sources.context import Context, RunInfo
 from haulier.sources.context_log import ContextLog
@@ -42,8 +43,9 @@ def context_of(source: LiveSource, mode: str) -> Context:
 async def first_page(source: LiveSource, item: WorkItem, context: Context) -> PageFound:
     """Of a divided item, that of its first part with records, however far down. Raises `UsageError` where the processor
     fails."""
-    found = await _answered(source, item, context)
+    found, above = await _answered(source, item, context), [item_key(item)]
     while (child := found.child) is not None:
+        require_end(child, above)
         for part in islice(child_parts(source.app, child), MAX_CHILDREN):
             found = await _page(source, part, context_of(source, context.run.mode))
             if found.records:

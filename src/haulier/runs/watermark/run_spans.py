@@ -20,8 +20,8 @@ from haulier.runs.records import ChildList, PlannedItem, Seal, VerdictRecord, de
 from haulier.runs.scratch import Scratch
 from haulier.runs.watermark.span_table import SpanTable
 
-_JUDGED = frozenset({"poison", "damaged"})
-"""Reasons of a partial run of which its manifest says which items they are about."""
+_JUDGED = frozenset({"poison", "damaged", "absent"})
+"""Reasons of a partial run of which its manifest says which items, or streams, they are about."""
 
 # `failed`: each key that is poisoned or damaged, and what was divided into it, up to the planned item.
 _SCHEMA = """
@@ -62,7 +62,7 @@ async def read_run_spans(lake: Lake, paths: RunPaths, verdict: VerdictRecord | N
         return RunSpans(unfinished=planned)
     scratch = Scratch(_SCHEMA)
     try:
-        unfinished = await _unfinished(lake, paths, seal, verdict.number, scratch)
+        unfinished = await _unfinished(lake, paths, seal, verdict, scratch)
     finally:
         scratch.close()
     if unfinished is None:
@@ -72,9 +72,16 @@ async def read_run_spans(lake: Lake, paths: RunPaths, verdict: VerdictRecord | N
     return RunSpans(planned, unfinished)
 
 
-async def _unfinished(lake: Lake, paths: RunPaths, seal: Seal, closing: int, scratch: Scratch) -> SpanTable | None:
-    """None where a failed item is no child of any planned one."""
-    async for entries in read_manifest(lake, paths, closing):
+async def _unfinished(
+    lake: Lake, paths: RunPaths, seal: Seal, verdict: VerdictRecord, scratch: Scratch
+) -> SpanTable | None:
+    """None where a failed item is no child of any planned one. All is of a stream of which all is absent."""
+    absent: set[str] = set()
+    with_records: set[str] = set()
+    async for entries in read_manifest(lake, paths, verdict.number):
+        if "absent" in verdict.reasons:
+            absent |= {entry.stream for entry in entries if entry.absent}
+            with_records |= {entry.stream for entry in entries if entry.records}
         await scratch.do(_note_failed, [entry.key for entry in entries if entry.state in ("poisoned", "damaged")])
     async for listed in lake.walk(paths.folder("children")):
         read = functools.partial(_read_children, lake)
@@ -82,7 +89,9 @@ async def _unfinished(lake: Lake, paths: RunPaths, seal: Seal, closing: int, scr
     await scratch.do(_climb)
     unfinished = SpanTable()
     for shard in seal.shards:
-        for item in await scratch.do(_pick_failed, await read_shard(lake, paths, seal, shard)):
+        items = await read_shard(lake, paths, seal, shard)
+        without = [item for item in items if item.stream in absent - with_records]
+        for item in (*without, *await scratch.do(_pick_failed, items)):
             found = span_of(bytes(item.payload))
             if found is not None:
                 unfinished.add(item.stream, *found)
