@@ -17,7 +17,7 @@ PARENT_SECONDS: Final = LAST_SECONDS + 1.0
 _MOST_SECONDS: Final = 1e8
 """Python's timers bear no more than some hundred years."""
 _CODE: Final = 4
-_LAST_WORDS: Final = "Stopped: what was still waited for did not answer in time. Nothing is lost by it."
+_LAST_WORDS: Final = "Stopped: what was still waited for did not answer in time. No record is lost by it."
 
 _timer: threading.Timer | None = None
 

@@ -121,7 +121,7 @@ AUDIENCE = Field(
 LIFETIME = Field(
     "lifetime",
     Seconds(),
-    "The time from now to the claim `exp`, an hour at most; `iat` is a minute before now.",
+    "The time from the claim `iat`, a minute before now, to `exp`: an hour at most.",
     'lifetime = "5m"',
     to="lifetime_seconds",
 )

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
+import fcntl
+import os
 import stat
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -14,9 +17,11 @@ import pytest
 
 from haulier.api.errors import Fault
 from haulier.api.http.redactor import Redactor
+from haulier.api.http.transport import TransportError
 from haulier.api.identity.auth import env
 from haulier.api.identity.grant_file import GrantFile
 from haulier.api.identity.grant_row import LEASE_SECONDS, GrantRow
+from haulier.api.identity.grants import Grant
 from haulier.api.identity.refresh_token import RefreshToken
 from haulier.api.identity.shared_token import TokenFile
 from haulier.api.wire.aiohttp_transport import AiohttpTransport
@@ -192,6 +197,113 @@ async def test_a_refresh_goes_on_when_its_request_is_given_up(tmp_path: Path) ->
         assert here.issuer.reuses == 0
 
 
+@STORES
+async def test_a_changed_client_secret_goes_on_with_the_newest_token(tmp_path: Path, store: Any) -> None:
+    """The first token is long void, and would end the grant at a strict issuer."""
+    async with scene(tmp_path, store=store and store()) as here:
+        assert await here.get() == 200
+        assert await here.get(client_secret="canary-changed", scope="more") == 200
+        assert (here.issuer.refreshes, here.issuer.reuses) == (2, 0)
+
+
+async def test_a_refresh_goes_on_however_often_the_wait_for_it_is_cancelled(tmp_path: Path) -> None:
+    """A second Ctrl-C."""
+    async with scene(tmp_path, thinks_seconds=0.2) as here:
+        shared = here.shared()
+        async with here.process(shared=shared) as transport:
+            asked = asyncio.create_task(get(transport, here.server))
+            while not here.issuer.refreshes:
+                await asyncio.sleep(0.01)
+            asked.cancel()
+            waiting = asyncio.create_task(shared.settled())
+            for _ in range(3):
+                await asyncio.sleep(0.01)
+                waiting.cancel()
+            await asyncio.wait([waiting])
+            assert waiting.cancelled()
+        assert await here.get() == 200
+        assert here.issuer.reuses == 0
+
+
+async def test_a_worker_that_slept_past_its_lease_puts_no_old_token_over_a_new_one(tmp_path: Path) -> None:
+    """A new one it keeps, unless another worker was given one for the same token meanwhile."""
+    row, clock = GrantRow(MemoryRows(RowStore()), "grant/shop", "secret"), FakeClock()
+    async with row.locked(clock) as slow:
+        await slow.write("family", Grant("first", 1.0))
+        clock.advance(LEASE_SECONDS + 1.0)
+        async with row.locked(clock) as quick:
+            await quick.write("family", Grant("first", 2.0))
+            await slow.write("family", Grant("second"), "first")
+            assert await quick.read("family") == Grant("second")
+            await quick.write("family", Grant("third"), "first")
+            await slow.write("family", Grant("first"))
+            await slow.write("family", Grant("second"), "first")
+            assert await quick.read("family") == Grant("third")
+
+
+async def test_the_lease_counts_from_the_intent() -> None:
+    row, clock = GrantRow(MemoryRows(RowStore()), "grant/shop", "secret"), FakeClock()
+    async with row.locked(clock) as kept:
+        clock.advance(LEASE_SECONDS - 1.0)
+        await kept.write("family", Grant("first", 1.0))
+        clock.advance(LEASE_SECONDS - 1.0)
+        assert not await row._take("another", clock)
+
+
+@pytest.mark.parametrize(
+    ("answer", "more"),
+    [(b"<html>", {}), (b'{"error":"x"}', {}), (b'{"access_token":"canary-a"}', {"refresh_token_at": "data.next"})],
+)
+async def test_an_answer_that_is_not_understood_leaves_its_trace(tmp_path: Path, answer: bytes, more: Any) -> None:
+    """It may have had the next token."""
+    async with raw_server([http(answer)]) as server:
+        here = Scene(tmp_path, RotatingIssuer(), server)
+        async with here.process(**more) as transport:
+            with contextlib.suppress(TransportError):
+                await get(transport, server)
+        async with GrantFile(here.file).locked(here.clock) as kept:
+            (stored,) = kept._read()  # type: ignore[attr-defined]
+    assert stored.asked_at
+
+
+async def test_a_disk_that_is_full_is_found_before_the_issuer_is_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It takes a part of what is written before it refuses the rest."""
+    room, write = [4096], os.write
+
+    def write_a_part(descriptor: int, body: bytes) -> int:
+        if not room[0]:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        written = write(descriptor, body[: min(room[0], 100_000)])
+        room[0] -= written
+        return written
+
+    async with scene(tmp_path) as here:
+        with monkeypatch.context() as patched:
+            patched.setattr("haulier.api.identity.grant_file.os.write", write_a_part)
+            said = await here.fault()
+            assert "No space left on device. The issuer was not asked" in said
+            room[0] = 1 << 20
+            assert await here.get() == 200
+        assert await here.get() == 200
+        assert (here.issuer.refreshes, here.issuer.reuses) == (2, 0)
+
+
+async def test_a_file_system_without_locks_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of refresh tokens; an access token is then fetched by each process."""
+
+    def refuse(descriptor: int, operation: int) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    async with scene(tmp_path) as here:
+        assert "No locks available. The issuer was not asked" in await here.fault()
+        assert here.issuer.refreshes == 0
+    async with TokenFile(tmp_path / "token").lock(SystemClock()):
+        pass
+
+
 async def test_what_cannot_be_kept_is_not_asked_for(tmp_path: Path) -> None:
     """A folder that nobody may write, and a file that something else has changed: said before the grant is spent."""
     async with scene(tmp_path) as here:
@@ -233,7 +345,7 @@ async def test_the_row_shows_no_token_and_is_opened_by_the_same_secrets_alone(tm
         assert b"canary" not in row
         broken = row.replace(b'"token":"gAAAA', b'"token":"gAAAB')
         await MemoryRows(store).update("grant/shop", lambda _: broken)
-        assert "was sealed with another client_secret. Nothing was asked." in await here.fault()
+        assert "in the shared row was changed by something else. Nothing was asked." in await here.fault()
 
 
 async def test_the_lease_of_a_dead_worker_ends(tmp_path: Path) -> None:

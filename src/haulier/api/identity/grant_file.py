@@ -25,6 +25,8 @@ MAX_LOCK_WAIT_SECONDS: Final = 90.0
 LOCK_POLL_SECONDS: Final = 0.05
 
 _READ_BYTES: Final = 1 << 20
+_ROOM_BYTES: Final = 128 * 1024
+"""For the next token, which is no longer than a header may be."""
 
 
 class _StoredGrant(msgspec.Struct):
@@ -52,8 +54,15 @@ class GrantFile:
         except OSError as error:
             raise cannot_be_kept(str(lock), error.strerror or type(error).__name__) from error
         try:
-            await _lock(descriptor, clock)
-            yield _LockedFile(self._path)
+            try:
+                await _lock(descriptor, clock)
+            except OSError as error:
+                raise cannot_be_kept(str(lock), error.strerror or type(error).__name__) from error
+            kept = _LockedFile(self._path)
+            try:
+                yield kept
+            finally:
+                kept.give_room_back()
         finally:
             os.close(descriptor)
 
@@ -63,13 +72,23 @@ class _LockedFile:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._half = path.with_name(f"{path.name}.new")
+        self._room: int | None = None
+        """An open file with room for the next token: a full disk is found before the issuer is asked."""
+
+    def give_room_back(self) -> None:
+        if self._room is not None:
+            os.close(self._room)
+            self._room = None
+            with contextlib.suppress(OSError):
+                self._half.unlink()
 
     async def read(self, family: str) -> Grant | None:
         found = [kept for kept in await asyncio.to_thread(self._read) if kept.family == family]
         return Grant(found[0].token, found[0].asked_at) if found else None
 
-    async def write(self, family: str, grant: Grant) -> None:
-        await asyncio.to_thread(self._write, family, grant)
+    async def write(self, family: str, grant: Grant, replaced: str = "") -> None:
+        await asyncio.to_thread(self._write, family, grant, was_asked=bool(replaced))
 
     def _read(self) -> list[_StoredGrant]:
         try:
@@ -90,27 +109,37 @@ class _LockedFile:
             raise self._spoilt()
         return kept
 
-    def _write(self, family: str, grant: Grant) -> None:
+    def _write(self, family: str, grant: Grant, *, was_asked: bool) -> None:
         new = _StoredGrant(family, grant.token, "", grant.asked_at)
         new.proof = _proof(new)
         others = [kept for kept in self._read() if kept.family != family]
-        half = self._path.with_name(f"{self._path.name}.new")
         try:
-            with contextlib.suppress(FileNotFoundError):
-                half.unlink()  # Of a process that died over it.
-            descriptor = os.open(half, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-            try:
-                os.write(descriptor, msgspec.json.encode([new, *others][:MAX_FAMILIES]))
-                make_durable(descriptor)
-            finally:
-                os.close(descriptor)
-            half.replace(self._path)
-            sync_folder(str(self._path.parent))
+            self._replace(msgspec.json.encode([new, *others][:MAX_FAMILIES]))
+            if grant.asked_at:
+                self._room = self._new_half()
+                _write_all(self._room, bytes(_ROOM_BYTES))
         except OSError as error:
-            raise self._failure(error) from error
+            raise self._failure(error, was_asked=was_asked) from error
 
-    def _failure(self, error: OSError) -> TransportError:
-        return cannot_be_kept(str(self._path), error.strerror or type(error).__name__)
+    def _replace(self, body: bytes) -> None:
+        descriptor, self._room = self._new_half() if self._room is None else self._room, None
+        try:
+            os.lseek(descriptor, 0, os.SEEK_SET)
+            _write_all(descriptor, body)
+            os.ftruncate(descriptor, len(body))
+            make_durable(descriptor)
+        finally:
+            os.close(descriptor)
+        self._half.replace(self._path)
+        sync_folder(str(self._path.parent))
+
+    def _new_half(self) -> int:
+        with contextlib.suppress(FileNotFoundError):
+            self._half.unlink()  # Of a process that died over it.
+        return os.open(self._half, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+
+    def _failure(self, error: OSError, *, was_asked: bool = False) -> TransportError:
+        return cannot_be_kept(str(self._path), error.strerror or type(error).__name__, was_asked=was_asked)
 
     def _spoilt(self) -> TransportError:
         return TransportError(
@@ -133,6 +162,12 @@ async def _lock(descriptor: int, clock: Clock) -> None:
             await clock.sleep(LOCK_POLL_SECONDS)
         else:
             return
+
+
+def _write_all(descriptor: int, body: bytes) -> None:
+    """A disk that runs full takes a part, and refuses the rest."""
+    while body:
+        body = body[os.write(descriptor, body) :]
 
 
 def _proof(kept: _StoredGrant) -> str:

@@ -1,7 +1,7 @@
 """Refresh tokens in a shared row, for workers that share no disk: under a lease, and sealed.
 
 The row is read by everybody who may read the lake. So its tokens are sealed by a key that the workers alone have: it is
-made of the client's secret and the first refresh token.
+made of the first refresh token. That of the client may be changed.
 """
 
 from __future__ import annotations
@@ -66,19 +66,22 @@ class GrantRow:
                 raise TransportError(Fault.CONNECT, f"other workers refresh it for more than {MAX_WAIT_SECONDS:.0f} s")
             await clock.sleep(LOOK_SECONDS)
         try:
-            yield _LeasedRow(self, holder, seal)
+            yield _LeasedRow(self, holder, seal, clock)
         finally:
             with contextlib.suppress(TransportError):
                 await asyncio.shield(self.change(lambda row: _released(row, holder)))
 
     async def _take(self, holder: str, clock: Clock) -> bool:
         def take(row: _Row) -> _Row:
-            now = wall_seconds(clock) + self.rows.ahead_seconds
+            now = self.now(clock)
             if row.holder and row.until > now and row.holder != holder:
                 return row
             return _Row(holder, now + LEASE_SECONDS, row.grants)
 
         return (await self.change(take)).holder == holder
+
+    def now(self, clock: Clock) -> float:
+        return wall_seconds(clock) + self.rows.ahead_seconds
 
     async def change(self, change: Callable[[_Row], _Row]) -> _Row:
         try:
@@ -99,29 +102,36 @@ class GrantRow:
 class _LeasedRow:
     """Implements `KeptGrants`."""
 
-    def __init__(self, row: GrantRow, holder: str, seal: Any) -> None:
+    def __init__(self, row: GrantRow, holder: str, seal: Any, clock: Clock) -> None:
         self._row = row
         self._holder = holder
         self._seal = seal
+        self._clock = clock
 
     async def read(self, family: str) -> Grant | None:
         found = [each for each in (await self._row.look()).grants if each.family == family]
         return self._opened(found[0]) if found else None
 
-    async def write(self, family: str, grant: Grant) -> None:
-        """Also where the lease has run out over a slow answer: the token is the newest one that the issuer gave. But an
-        intent is not written over what somebody else does then."""
+    async def write(self, family: str, grant: Grant, replaced: str = "") -> None:
+        """Where the lease has run out, nothing is written but a new token in the place of the one that it was given
+        for: nobody else has it. An intent makes the lease last for the answer."""
         sealed = _Sealed(family, self._seal.encrypt(grant.token.encode()).decode(), grant.asked_at)
 
         def change(row: _Row) -> _Row:
-            if grant.asked_at and row.holder != self._holder:
+            is_ours = row.holder == self._holder
+            if not is_ours and not (replaced and self._holds(row, family, replaced)):
                 return row
+            until = self._row.now(self._clock) + LEASE_SECONDS if is_ours and grant.asked_at else row.until
             others = [each for each in row.grants if each.family != family]
-            return _Row(row.holder, row.until, [sealed, *others][:MAX_FAMILIES])
+            return _Row(row.holder, until, [sealed, *others][:MAX_FAMILIES])
 
         written = await self._row.change(change)
         if grant.asked_at and written.holder != self._holder:
             raise TransportError(Fault.CONNECT, "another worker has begun to refresh it")
+
+    def _holds(self, row: _Row, family: str, token: str) -> bool:
+        found = [each for each in row.grants if each.family == family]
+        return bool(found) and self._opened(found[0]).token == token
 
     def _opened(self, sealed: _Sealed) -> Grant:
         from cryptography.fernet import InvalidToken
@@ -131,8 +141,8 @@ class _LeasedRow:
         except InvalidToken as error:
             raise TransportError(
                 Fault.AUTH,
-                "the refresh token in the shared row was sealed with another client_secret. Nothing was asked. Give "
-                "all workers the same one, or authorise anew and put the new refresh token into its variable",
+                "the refresh token in the shared row was changed by something else. Nothing was asked. Authorise anew, "
+                "and put the new refresh token into its variable",
             ) from error
 
 
@@ -153,6 +163,6 @@ def _fernet(secret: str) -> Any:
         raise UsageError(
             "The package cryptography is not installed. In a checkout of haulier, type: pip install '.[azure]'."
         ) from exc
-    # Both parts of the secret are random and long, so that no slow derivation is needed.
+    # The secret is random and long, so that no slow derivation is needed.
     key = HKDF(SHA256(), 32, salt=None, info=b"haulier refresh token").derive(hashlib.sha256(secret.encode()).digest())
     return Fernet(base64.urlsafe_b64encode(key))

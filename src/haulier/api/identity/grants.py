@@ -35,8 +35,8 @@ class KeptGrants(Protocol):
 
     async def read(self, family: str) -> Grant | None: ...
 
-    async def write(self, family: str, grant: Grant) -> None:
-        """Durable when it returns."""
+    async def write(self, family: str, grant: Grant, replaced: str = "") -> None:
+        """Durable when it returns. ``replaced``: the token that the issuer gave this one for."""
         ...
 
 
@@ -51,11 +51,17 @@ class Grants(Protocol):
         ...
 
 
-def cannot_be_kept(where: str, reason: str) -> TransportError:
-    """A person's matter: to ask without keeping the answer would lose the grant."""
-    return TransportError(
-        Fault.AUTH, f"the refresh token cannot be kept in {where}: {reason}. The issuer was not asked; mend that first"
-    )
+def cannot_be_kept(where: str, reason: str, *, was_asked: bool = False) -> TransportError:
+    """A person's matter: to ask without keeping the answer would lose the grant. ``was_asked``: it came to that."""
+    text = f"the refresh token cannot be kept in {where}: {reason}. "
+    if was_asked:
+        text += (
+            "The issuer has given this one already, and no other process knows it. Mend that, and if the next run is "
+            "refused, authorise anew and put the new refresh token into its variable"
+        )
+    else:
+        text += "The issuer was not asked; mend that first"
+    return TransportError(Fault.AUTH, text)
 
 
 class MemoryGrants:
@@ -75,5 +81,5 @@ class MemoryGrants:
     async def read(self, family: str) -> Grant | None:
         return self._families.get(family)
 
-    async def write(self, family: str, grant: Grant) -> None:
+    async def write(self, family: str, grant: Grant, replaced: str = "") -> None:
         self._families[family] = grant

@@ -24,7 +24,7 @@ ALGORITHMS: Final = (
 USES: Final = ("grant", "client", "bearer")
 """The grant jwt-bearer of RFC 7523, 2.1; by 2.2 proof of the client, whatever its grant; credentials of a request."""
 ISSUED_EARLY_SECONDS: Final = 60
-"""The issuer's clock may be behind ours, and would refuse a token from the future."""
+"""The issuer's clock may be behind ours, and would refuse a token from the future. At most half of a lifetime."""
 MAX_LIFETIME_SECONDS: Final = 3600
 """Google and Salesforce refuse longer ones; GitHub allows ten minutes."""
 
@@ -47,7 +47,7 @@ class Jwt:
     audience: str = ""
     """Claim ``aud``; the token_url where it is empty."""
     lifetime_seconds: float = 300.0
-    """From now to the claim ``exp``."""
+    """From the claim ``iat`` to ``exp``."""
     claims: Mapping[str, Any] = field(default_factory=dict, repr=False)
     """Further claims."""
     key_id: str = ""
@@ -80,8 +80,13 @@ class Signer:
         self.sign()
 
     @property
-    def lifetime_seconds(self) -> float:
-        return self._declared.lifetime_seconds
+    def seconds_left(self) -> float:
+        """Of one that is signed now."""
+        return self._declared.lifetime_seconds - self._early_seconds
+
+    @property
+    def _early_seconds(self) -> float:
+        return min(ISSUED_EARLY_SECONDS, self._declared.lifetime_seconds / 2)
 
     @property
     def identity(self) -> bytes:
@@ -90,8 +95,8 @@ class Signer:
 
     def sign(self) -> str:
         jwt = _library()
-        now = int(wall_seconds(self._clock))
-        times = {"iat": now - ISSUED_EARLY_SECONDS, "exp": now + int(self.lifetime_seconds)}
+        issued_at = int(wall_seconds(self._clock) - self._early_seconds)
+        times = {"iat": issued_at, "exp": issued_at + int(self._declared.lifetime_seconds)}
         headers = {"kid": self._declared.key_id} if self._declared.key_id else None
         try:
             signed = jwt.encode(
@@ -155,7 +160,7 @@ class OwnToken:
     async def issue(self) -> Issued:
         token = self._signer.sign()
         self._redactor.add(token)
-        return Issued(token, self._signer.lifetime_seconds)
+        return Issued(token, self._signer.seconds_left)
 
 
 class JwtExchange:

@@ -25,6 +25,7 @@ from haulier.api.records.paths import check_path, find
 from haulier.clock import Clock, wall_seconds
 from haulier.errors import UsageError
 
+USUAL_PLACE: Final = "refresh_token"
 KEEP_TRIES: Final = 60
 """Tries, a second apart, to keep a new refresh token: nobody else has it."""
 
@@ -45,7 +46,7 @@ class RefreshToken(EndpointToken):
     _: KW_ONLY
     in_body: bool = False
     """Send id and secret as form fields, for issuers without Basic, which RFC 6749 2.3.1 prefers."""
-    refresh_token_at: str = "refresh_token"  # noqa: S105 - a path
+    refresh_token_at: str = USUAL_PLACE
     """Place of the next refresh token in the answer."""
 
     def __post_init__(self) -> None:
@@ -59,7 +60,7 @@ class RefreshToken(EndpointToken):
             raise UsageError("client_id for this API is empty. Set it.")
         for secret in (client[1], first):
             redactor.add(secret)
-        grants = shared.grants(client[1] + first)
+        grants = shared.grants(first)
         if grants is None and urlsplit(self.token_url).hostname in LOOPBACK:
             grants = MemoryGrants()
         if grants is None:
@@ -75,7 +76,9 @@ class RefreshToken(EndpointToken):
             return made
 
         key = "\n".join((self.token_url, *client, first, self.scope)).encode()
-        family = hashlib.sha256(b"haulier refresh token\n" + key).hexdigest()
+        # Of what a person changes without authorising anew, such as the client's secret, nothing is in it: the kept
+        # token would not be found, and a void one sent.
+        family = hashlib.sha256(f"haulier refresh token\n{client[0]}\n{first}".encode()).hexdigest()
         exchange = Refresher(
             request,
             send_bare,
@@ -87,6 +90,7 @@ class RefreshToken(EndpointToken):
             clock,
             redactor,
         )
+        exchange.must_rotate = self.refresh_token_at != USUAL_PLACE
         exchange.variable = self.refresh_token.name if isinstance(self.refresh_token, Secret) else ""
         shared.before_close(exchange.settled)
         return self.hold(exchange, clock, redactor, shared, key + repr(self.parameters).encode())
@@ -97,6 +101,8 @@ class Refresher:
 
     variable = ""
     """Has the first refresh token."""
+    must_rotate = False
+    """A place of the next token is declared, so that an answer without one is not understood."""
 
     def __init__(
         self,
@@ -130,10 +136,15 @@ class Refresher:
         return await asyncio.shield(self._under_way)
 
     async def settled(self) -> None:
-        """Wait for what is under way: its answer has the next refresh token."""
-        if self._under_way is not None:
-            with contextlib.suppress(TransportError):
-                await self._under_way
+        """Wait for what is under way, however often this is cancelled: its answer has the next refresh token."""
+        was_cancelled = False
+        while self._under_way is not None and not self._under_way.done():
+            try:
+                await asyncio.wait([self._under_way])
+            except asyncio.CancelledError:
+                was_cancelled = True
+        if was_cancelled:
+            raise asyncio.CancelledError
 
     async def _refresh(self) -> Issued:
         async with self._grants.locked(self._clock) as kept:
@@ -151,7 +162,7 @@ class Refresher:
                     return await self._keep(kept, grant, answer)
                 newer = await kept.read(self._family)
                 if tried or newer is None or newer.token == grant.token:
-                    await kept.write(self._family, grant)
+                    await self._put_back(kept, grant)
                     raise self._void(grant, answer)
                 tried = grant.token
 
@@ -166,19 +177,29 @@ class Refresher:
     async def _keep(self, kept: KeptGrants, grant: Grant, answer: Response) -> Issued:
         if answer.status not in _GOOD:
             if answer.status < 500:
-                # It was refused, and not used: the trace of an earlier try stays.
-                await kept.write(self._family, grant)
+                await self._put_back(kept, grant)
             return self._answer.read(answer)
         # Kept before anything else is looked at: the old one may be void from here on.
-        await self._keep_new(kept, self._new_token(answer) or grant.token)
-        return self._answer.read(answer)
+        if token := self._new_token(answer):
+            await self._keep_new(kept, token, grant.token)
+            return self._answer.read(answer)
+        # Of an answer that cannot be read the trace stays.
+        issued = self._answer.read(answer)
+        if not self.must_rotate:
+            await self._put_back(kept, Grant(grant.token))
+        return issued
 
-    async def _keep_new(self, kept: KeptGrants, token: str) -> None:
+    async def _put_back(self, kept: KeptGrants, grant: Grant) -> None:
+        """The token was not used up: no trace but that of an earlier try stays. More cannot be spoilt here."""
+        with contextlib.suppress(TransportError):
+            await kept.write(self._family, grant)
+
+    async def _keep_new(self, kept: KeptGrants, token: str, replaced: str) -> None:
         self._redactor.add(token)
         self._unkept = token
         for left in range(KEEP_TRIES, 0, -1):
             try:
-                await kept.write(self._family, Grant(token))
+                await kept.write(self._family, Grant(token), replaced)
             except TransportError:
                 if left == 1:
                     raise

@@ -77,7 +77,11 @@ class TokenFile:
         descriptor = self._descriptor = self._open()
         try:
             if descriptor is not None:
-                await _lock(descriptor, clock)
+                try:
+                    await _lock(descriptor, clock)
+                except OSError as error:
+                    self._give_up(error)  # A file system without locks.
+                    self._descriptor = None
             yield
         finally:
             self._descriptor = None
