@@ -29,7 +29,7 @@ class RequestPrinter:
 
     async def send(self, request: Request) -> Response:
         assert self._transport is not None
-        url = self._redact(request.url)
+        url = self._redact(request.shown_url)
         try:
             response = await self._transport.send(request)
         except TransportError as error:

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from haulier.api.http.redactor import MASK, Redactor
+from haulier.api.http.redactor import MASK, MAX_RENEWED, Redactor
 from haulier.api.http.urls import with_query
+from haulier.api.identity.path_key import written_key
 
 SECRET = 's3cr3t/käse+"q" 100%?>~~'
 
@@ -48,6 +49,27 @@ def test_a_secret_is_masked_in_each_form(redactor: Redactor, form: str) -> None:
     assert masked.endswith(" after")
     for part in ("s3cr3t", "käse", "k%C3%A4se", "\\u00e4"):
         assert part not in masked
+
+
+@pytest.mark.parametrize("form", ["abc%2fdef%2Bghi%3D", "abc%2Fdef%2bghi%3d", "abc\\/def+ghi=", "abc%2Fdef%2Bghi="])
+def test_a_secret_is_masked_as_other_software_writes_it(form: str) -> None:
+    """G7: percent-encoded with small digits, or but for some signs as a key in a path is, and as PHP writes JSON."""
+    redactor = Redactor()
+    for secret in ("abc/def+ghi=", written_key("abc/def+ghi=")):
+        redactor.add(secret)
+    assert redactor.redact(f"<{form}>") == f"<{MASK}>"
+
+
+def test_renewed_tokens_are_forgotten_one_day() -> None:
+    """G7: the newest are masked. Masking all that a process ever had would take more and more time and memory. What a
+    person declared is kept, also where an issuer hands it out."""
+    redactor = Redactor()
+    redactor.add("declared-secret")
+    for number in range(MAX_RENEWED + 1):
+        redactor.add_renewed(f"token-{number:03}")
+        redactor.add_renewed("declared-secret")
+    assert redactor.redact("token-000 token-001") == f"token-000 {MASK}"
+    assert redactor.redact(f"token-{MAX_RENEWED:03} declared-secret") == f"{MASK} {MASK}"
 
 
 @given(st.text(st.characters(codec="utf-8"), min_size=6, max_size=40))

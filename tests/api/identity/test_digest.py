@@ -161,6 +161,18 @@ async def test_parallel_requests_have_counts_of_their_own_and_outlive_a_nonce(sa
         assert api.statuses.count(200) == 100
 
 
+async def test_a_nonce_may_be_good_for_one_request() -> None:
+    """Also where eight ask at once, and the server does not say that the nonce is stale: each gets one of its own."""
+    api = Counting(uses=1, says_stale=False)
+    async with (
+        raw_server(by=api.answer) as server,
+        transport_to(server, auth=Digest("me", "canary-password"), in_flight=8) as transport,
+    ):
+        for _ in range(3):
+            answers = await asyncio.gather(*(get(transport, server, f"/{number}") for number in range(8)))
+            assert [answer.status for answer in answers] == [200] * 8
+
+
 async def test_a_cookie_beside_the_nonce_goes_with_it() -> None:
     """And no further: those of the request stay."""
     api = Counting(uses=20, needs_cookie=True)

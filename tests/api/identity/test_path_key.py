@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 from haulier.api.errors import Fault
+from haulier.api.http.cookies import ItemCookies
 from haulier.api.http.redactor import Redactor
+from haulier.api.http.transport import Request
 from haulier.api.identity.auth import ApiKey
 from haulier.api.identity.path_key import PathKey
 from haulier.errors import UsageError
@@ -68,3 +70,16 @@ def test_one_place_is_enough_and_a_short_key_is_refused() -> None:
         ApiKey(KEY, path="/{key}", query="key")
     with pytest.raises(UsageError, match="has fewer than 4 characters, too few to be hidden"):
         PathKey.of("/{key}", "sho")
+
+
+async def test_cookies_are_of_the_address_that_leaves() -> None:
+    """Their paths begin with the key's place, as the server knows it; one of a path without it is not ours."""
+    setting = http(b"{}", "Set-Cookie: pin=1; Path=/v6", "Set-Cookie: other=2; Path=/v7")
+    async with (
+        raw_server([setting], [http(b"{}")]) as api,
+        transport_to(api, auth=ApiKey(KEY, path="/v6/{key}")) as sender,
+    ):
+        cookies = ItemCookies()
+        for _ in range(2):
+            await sender.send(Request("GET", f"{api.url}/latest", cookies=cookies))
+        assert [seen.headers.get("Cookie", "") for seen in api.requests] == ["", "pin=1"]

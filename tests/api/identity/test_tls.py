@@ -134,6 +134,21 @@ def strict_server(certificates: Certificates) -> Iterator[str]:
         thread.join()
 
 
+async def test_a_file_of_another_origin_is_not_shown_the_certificate(certificates: Certificates) -> None:
+    """It is a credential of the API's. The authority that is trusted there is trusted here, too."""
+    tls = Tls(ca_file=certificates.ca_pem, certificate_file=str(certificates.folder / "both.pem"))
+    async with (
+        raw_server(OK, tls=certificates.server_context(wants_client=True)) as server,
+        raw_server(OK, tls=certificates.server_context()) as storage,
+        transport_to(server, tls=tls) as transport,
+    ):
+        assert (await get(transport, server)).status == 200
+        assert (await transport.send(Request("GET", f"{storage.url}/", part="foreign file"))).status == 200
+        with pytest.raises(TransportError) as caught:
+            await transport.send(Request("GET", f"{server.url}/", part="foreign file"))
+    assert caught.value.kind in (Fault.TLS, Fault.CONNECT)
+
+
 async def test_a_server_that_wants_a_certificate_we_do_not_show_is_for_a_person(certificates: Certificates) -> None:
     """TLS 1.3 tells so only after the handshake; it is no lost connection all the same."""
     with strict_server(certificates) as url:

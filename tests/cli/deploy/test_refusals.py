@@ -164,6 +164,11 @@ def test_a_schedule_of_five_fields_is_taken(schedule: str, capsys: pytest.Captur
         (AUTH, 'auth      = { header = "X-Key", value = "tok-7f3a9c1e5b" }', "api.auth.value"),
         (AUTH, 'auth      = { user = "me", password = "tok-7f3a9c1e5b" }', "api.auth.password"),
         (AUTH, 'headers   = { X-Api-Key = "tok-7f3a9c1e5b" }', "api.headers.X-Api-Key"),
+        (
+            AUTH,
+            'auth      = { login = "/login", form = { user = "me", pwd = "tok-7f3a9c1e5b" }, token_at = "t" }',
+            "api.auth.form.pwd",
+        ),
         (AUTH, 'proxy     = "http://me:tok-7f3a9c1e5b@proxy.example.com:3128"', "api.proxy"),
         (
             LAKE,
@@ -315,6 +320,9 @@ def test_a_source_of_several_files_goes_by_an_image(
 
     write(LAKE, f'{LAKE}\non_close = ["./alert.sh"]')
     assert "needs ./alert.sh beside it" in deploy(capsys, "compose", "shop.toml").err
+
+    write(AUTH, 'auth      = { jwt = { key_file = "robot.pem", issuer = "me" } }')
+    assert "needs robot.pem beside it" in deploy(capsys, "compose", "shop.toml").err
 
 
 def test_what_is_left_to_fill_in_is_said(capsys: pytest.CaptureFixture[str]) -> None:

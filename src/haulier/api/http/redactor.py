@@ -5,7 +5,9 @@ from __future__ import annotations
 import base64
 import json
 import re
+from collections import OrderedDict
 from collections.abc import Iterable
+from typing import Final
 from urllib.parse import quote, quote_plus
 
 from haulier.api.http.urls import quote_value
@@ -20,6 +22,10 @@ _MARGIN_CHARACTERS = 4096
 """Characters inspected beyond the kept part: half a token may not look like one."""
 _MIN_BASE64_CHARACTERS = 6
 """Shorter base64 forms occur by chance."""
+
+MAX_RENEWED: Final = 16
+"""Renewed secrets that are masked, the newest: each has a dozen forms, and the pattern of them all is made anew with
+each one, which took half a second on the event loop with a hundred tokens of 800 bytes."""
 
 # Repeats are bounded: without that a body of `a-a-a-...` takes a time that grows with its square, over a minute.
 _HEADER_NAMES = (
@@ -47,6 +53,7 @@ _PATTERNS = (
 )
 _RULES = tuple((re.compile(pattern), replacement) for pattern, replacement in _PATTERNS)
 _TELLING_NAME = re.compile(r"(?i)key|token|secret|auth|cookie|password|signature|session")
+_HEX = re.compile(r"%([0-9A-F]{2})")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
@@ -59,21 +66,37 @@ class Redactor:
     """
 
     def __init__(self) -> None:
-        self._secrets: set[str] = set()
+        self._secrets: dict[str, set[str]] = {}
+        """Their forms."""
+        self._renewed: OrderedDict[str, None] = OrderedDict()
         self._names: set[str] = set()
         self._known: re.Pattern[str] | None = None
         self._named: re.Pattern[str] | None = None
         self._longest = 0
 
     def add(self, secret: str) -> None:
+        self._renewed.pop(secret, None)
+        self._take(secret)
+
+    def add_renewed(self, secret: str) -> None:
+        """A token that takes the place of an older one. Those that were replaced long ago are forgotten."""
+        if not secret or (secret in self._secrets and secret not in self._renewed):
+            return
+        self._renewed[secret] = None
+        self._renewed.move_to_end(secret)
+        if len(self._renewed) > MAX_RENEWED:
+            del self._secrets[self._renewed.popitem(last=False)[0]]
+        self._take(secret)
+
+    def _take(self, secret: str) -> None:
         if not secret or secret in self._secrets:
             return
-        self._secrets.add(secret)
-        long = {form for known in self._secrets if len(known) >= _MIN_REPLACED_CHARACTERS for form in _forms(known)}
+        self._secrets[secret] = _forms(secret) if len(secret) >= _MIN_REPLACED_CHARACTERS else set()
+        long = set().union(*self._secrets.values())
         short = {known for known in self._secrets if len(known) < _MIN_REPLACED_CHARACTERS}
         self._longest = max(map(len, long | short))
         # Longest first, so that a secret that starts with another is masked whole.
-        patterns = [re.escape(form) for form in sorted(long, key=lambda form: (-len(form), form))]
+        patterns = [_either_case(re.escape(form)) for form in sorted(long, key=lambda form: (-len(form), form))]
         patterns += [rf"""(?<=[=:"']){re.escape(s)}(?![\w])|(?<=[=:] ){re.escape(s)}(?![\w])""" for s in sorted(short)]
         self._known = re.compile("|".join(patterns))
 
@@ -120,6 +143,11 @@ class Redactor:
         return text.encode("utf-8", errors="surrogateescape")[:limit]
 
 
+def _either_case(pattern: str) -> str:
+    """Percent-encoded characters are written with digits of either case."""
+    return _HEX.sub(lambda found: "%" + "".join(f"[{c}{c.lower()}]" if c.isalpha() else c for c in found[1]), pattern)
+
+
 def is_telling(name: str) -> bool:
     return _TELLING_NAME.search(name) is not None
 
@@ -134,6 +162,7 @@ def _forms(secret: str) -> set[str]:
         quote_value(secret.encode("utf-8", errors="replace").decode()),
     }
     forms |= {json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]}
+    forms |= {form.replace("/", "\\/") for form in forms}  # As PHP writes JSON.
     if len(encoded) >= _MIN_BASE64_CHARACTERS:
         for shift in range(3):
             core = _base64_core(encoded, shift)

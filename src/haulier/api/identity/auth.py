@@ -11,7 +11,7 @@ from urllib.parse import quote, unquote_plus
 
 from haulier.api.http.redactor import Redactor
 from haulier.api.http.transport import HEADER_NAME, Request, Response
-from haulier.api.identity.path_key import PathKey, check_key_path
+from haulier.api.identity.path_key import PathKey, check_key_path, written_key
 from haulier.api.identity.shared_token import TokenFile
 from haulier.clock import Clock
 from haulier.errors import UsageError
@@ -138,6 +138,7 @@ class ApiKey:
         key = header_value(reveal(self.key), "key")
         redactor.add(key)
         if self.path:
+            redactor.add(written_key(key))
             return PathKey.of(self.path, key)
         redactor.add_name(self.header or self.query)
         if self.query:

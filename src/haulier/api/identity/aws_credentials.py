@@ -95,7 +95,7 @@ class AwsCredentials:
 
     def _note_secrets(self) -> None:
         for secret in (self._frozen.access_key, self._frozen.secret_key, self._frozen.token):
-            self._redactor.add(secret or "")
+            self._redactor.add_renewed(secret or "")
 
     def _fault_of(self, error: Exception) -> Fault:
         """A refusal by the service that hands them out, or a login that has ended, is a person's matter. The rest comes

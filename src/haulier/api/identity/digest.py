@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import secrets
+from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Final
@@ -26,6 +27,8 @@ ALGORITHMS: Final = {
 }
 """The strongest first. Each also with ``-sess``."""
 MAX_CHALLENGE_CHARACTERS: Final = 8192
+MAX_FRESH_NONCES: Final = 64
+"""Kept for requests to come; a request that finds none uses the newest again."""
 
 _SCHEME: Final = re.compile(r"(?i)(?:^|,)\s*([a-z][a-z0-9-]*)\s+(?=[a-z0-9_-]+\s*=)")
 _FIELD: Final = re.compile(r'([A-Za-z0-9_*-]+)\s*=\s*(?:"((?:\\.|[^"\\])*)"|([^\s,"]+))')
@@ -71,17 +74,23 @@ class Challenge:
 
 class DigestSigner:
     """Implements `Authorizer`. Each request has a count of its own; for a strict server one that arrives behind a later
-    one is stale, and is repeated with a new nonce."""
+    one is stale, and is repeated with a new nonce. A nonce that came with a refusal goes to one request first: some
+    servers take each only once."""
 
     def __init__(self, user: str, password: str) -> None:
         self._user = user
         self._password = password
+        self._fresh: deque[Challenge] = deque(maxlen=MAX_FRESH_NONCES)
         self._challenge: Challenge | None = None
         self._count = 0
         self._good = ""
         """The last nonce that worked."""
+        self._refused = ""
+        """The last one that was refused though it was new: the password is wrong."""
 
     async def apply(self, request: Request) -> Request:
+        if self._fresh:
+            self._challenge, self._count = self._fresh.popleft(), 0
         challenge = self._challenge
         if challenge is None:
             return request
@@ -96,20 +105,20 @@ class DigestSigner:
     async def renew(self, refused: Request, answer: Response, *, is_again: bool = False) -> bool:
         if answer.status != 401:
             return False
-        used, current = _nonce_of(refused), self._challenge
-        if current is not None and used != current.nonce:
-            return True  # Another request has a newer nonce already.
         challenge = strongest(answer.headers.getall("WWW-Authenticate", ()))
         if challenge is None:
             return False  # The API asks for other credentials.
-        # A nonce that has worked has run out, also where the server does not call it stale.
-        if used is not None and not challenge.is_stale and used != self._good:
+        used, count = _nonce_of(refused)
+        # A nonce that has worked has run out, and one that others had before may be good for one request alone, also
+        # where the server does not call it stale.
+        if used and not challenge.is_stale and used != self._good and (count == 1 or used == self._refused):
+            self._refused = used
             return False
-        self._challenge, self._count = replace(challenge, cookies=_set_cookies(answer)), 0
+        self._fresh.append(replace(challenge, cookies=_set_cookies(answer)))
         return True
 
     def note_good(self, request: Request) -> None:
-        self._good = _nonce_of(request) or self._good
+        self._good = _nonce_of(request)[0] or self._good
 
 
 def authorization(
@@ -190,11 +199,13 @@ def _plain(algorithm: str) -> str:
     return re.sub(r"(?i)-sess$", "", algorithm).upper() or "MD5"
 
 
-def _nonce_of(request: Request) -> str | None:
+def _nonce_of(request: Request) -> tuple[str, int]:
+    """The nonce of a signed request, and which one with that nonce it was."""
     for name, value in request.headers:
         if name == "Authorization" and value.startswith("Digest "):
-            return next(iter(_digest_fields(value))).get("nonce")
-    return None
+            fields = next(iter(_digest_fields(value)))
+            return fields["nonce"], int(fields.get("nc", "1"), 16)
+    return "", 0
 
 
 def _named(user: str) -> str:

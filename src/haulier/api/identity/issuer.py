@@ -99,7 +99,7 @@ class TokenAnswer:
         except (msgspec.DecodeError, LookupError, UsageError) as exc:
             said = f": {self._redactor.redact(str(exc))}" if isinstance(exc, LookupError) else ""
             raise TransportError(Fault.PROTOCOL, f"it answered {answer.status} without an access token{said}") from exc
-        self._redactor.add(value)
+        self._redactor.add_renewed(value)
         return Issued(value, self._life_seconds(answer))
 
     def _life_seconds(self, answer: Response) -> float:

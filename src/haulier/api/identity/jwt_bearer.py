@@ -159,7 +159,7 @@ class OwnToken:
 
     async def issue(self) -> Issued:
         token = self._signer.sign()
-        self._redactor.add(token)
+        self._redactor.add_renewed(token)
         return Issued(token, self._signer.seconds_left)
 
 
@@ -185,7 +185,7 @@ class JwtExchange:
 
     async def issue(self) -> Issued:
         declared, token = self._declared, self._signer.sign()
-        self._redactor.add(token)
+        self._redactor.add_renewed(token)
         headers = [("Accept", "application/json")]
         fields: Fields = ()
         match declared.use:

@@ -27,6 +27,11 @@ def check_key_path(path: str) -> None:
         )
 
 
+def written_key(key: str) -> str:
+    """As it stands in addresses."""
+    return quote(key, safe=":@!$'()*,=~")
+
+
 @dataclass(frozen=True, slots=True)
 class PathKey:
     """Stands in each path exactly once. Implements `Authorizer`."""
@@ -40,7 +45,7 @@ class PathKey:
                 f"The key in the path of this API has fewer than {MIN_KEY_CHARACTERS} characters, too few to be hidden "
                 "in addresses. Check its variable."
             )
-        return cls(path.replace(PLACE, quote(key, safe=":@!$'()*,=~")))
+        return cls(path.replace(PLACE, written_key(key)))
 
     async def apply(self, request: Request) -> Request:
         home, rest = _parted(request.url)

@@ -153,7 +153,7 @@ class Refresher:
                 grant = await kept.read(self._family) or Grant(self._first)
                 if self._unkept:
                     grant = Grant(self._unkept)
-                self._redactor.add(grant.token)
+                self._redactor.add_renewed(grant.token)
                 # Written first: it shows that the answer can be kept, and tells the next one of an answer that was not.
                 await kept.write(self._family, Grant(grant.token, grant.asked_at or wall_seconds(self._clock)))
                 self._unkept = ""
@@ -195,7 +195,7 @@ class Refresher:
             await kept.write(self._family, grant)
 
     async def _keep_new(self, kept: KeptGrants, token: str, replaced: str) -> None:
-        self._redactor.add(token)
+        self._redactor.add_renewed(token)
         self._unkept = token
         for left in range(KEEP_TRIES, 0, -1):
             try:

@@ -39,8 +39,8 @@ class Tls:
     def files(self) -> tuple[str, ...]:
         return tuple(name for name in (self.ca_file, self.certificate_file, self.key_file) if name)
 
-    def context(self, password: str) -> ssl.SSLContext:
-        """Raises `UsageError`, which names the unusable file."""
+    def context(self, password: str, *, has_certificate: bool = True) -> ssl.SSLContext:
+        """Raises `UsageError`, which names the unusable file. ``has_certificate``: with the client's own."""
         context = ssl.create_default_context()
         # Without this some servers would speak HTTP/2, which this transport does not.
         context.set_alpn_protocols(["http/1.1"])
@@ -52,7 +52,7 @@ class Tls:
                 context.load_verify_locations(self.ca_file)
             except (ssl.SSLError, OSError) as exc:
                 raise UsageError(f"The TLS file {self.ca_file} has no certificate in PEM format: {exc}") from exc
-        if self.certificate_file:
+        if self.certificate_file and has_certificate:
             try:
                 # Without a password OpenSSL would ask for one on the terminal, and the run would hang there.
                 context.load_cert_chain(self.certificate_file, self.key_file or None, password=lambda: password)
@@ -75,21 +75,26 @@ class TlsContexts:
         redactor.add(self._password)
         self._stamps = self._stamp()
         self._looked_at = clock.monotonic()
-        self._context = tls.context(self._password)
+        self._context, self._bare = self._contexts()
 
-    def current(self) -> ssl.SSLContext:
-        """Unusable files leave the old context: a renewal may be half done."""
+    def current(self, *, has_certificate: bool = True) -> ssl.SSLContext:
+        """Unusable files leave the old context: a renewal may be half done. ``has_certificate``: with the client's own,
+        which is a credential for the API alone."""
         now = self._clock.monotonic()
         if now - self._looked_at >= FILE_CHECK_SECONDS:
             self._looked_at = now
             stamps = self._stamp()
             if stamps != self._stamps:
                 try:
-                    self._context = self._tls.context(self._password)
+                    self._context, self._bare = self._contexts()
                     self._stamps = stamps
                 except UsageError:
                     pass
-        return self._context
+        return self._context if has_certificate else self._bare
+
+    def _contexts(self) -> tuple[ssl.SSLContext, ssl.SSLContext]:
+        whole = self._tls.context(self._password)
+        return whole, self._tls.context("", has_certificate=False) if self._tls.certificate_file else whole
 
     def _stamp(self) -> tuple[object, ...]:
         def stamp(name: str) -> object:

@@ -178,7 +178,7 @@ class TokenHolder:
         now, since = self._clock.monotonic(), wall_seconds(self._clock)
         if kept.renew_at <= since:
             return None
-        self._redactor.add(kept.value)
+        self._redactor.add_renewed(kept.value)
         ahead = now - since
         return _Token(kept.value, kept.issued_at + ahead, kept.renew_at + ahead, kept.ends_at + ahead, is_ours=False)
 

@@ -139,7 +139,9 @@ class AiohttpTransport:
                     proxy_headers=to_proxy,
                     data=request.body or None,
                     allow_redirects=False,
-                    ssl=True if self._tls is None else self._tls.current(),
+                    ssl=True
+                    if self._tls is None
+                    else self._tls.current(has_certificate=request.part != "foreign file"),
                 )
         except (aiohttp.ClientError, TimeoutError, ValueError) as exc:
             raise _translate_error(exc, self._settings) from exc

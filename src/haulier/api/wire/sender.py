@@ -9,10 +9,10 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 
 from haulier.api.errors import Fault
-from haulier.api.http.cookies import ItemCookies
 from haulier.api.http.redactor import Redactor
 from haulier.api.http.transport import Request, Response, TransportError
 from haulier.api.identity.auth import Authorizer
+from haulier.api.identity.cookies import with_cookies
 from haulier.api.identity.shared_token import TokenFile
 from haulier.api.settings import Api
 from haulier.api.wire.gzip_file import unzipped
@@ -114,11 +114,14 @@ class Sender:
         """Credentials are added anew for each hop; messages are made from ``request``, which has none."""
         asked, redirects, renewals = request, 0, 0
         while True:
-            dressed = request if request.cookies is None else self._with_cookies(request, request.cookies)
-            signed = dressed if self._authorizer is None else await self._authorizer.apply(dressed)
+            signed = request if self._authorizer is None else await self._authorizer.apply(request)
+            if request.cookies is not None:
+                # Their paths are those of the address that leaves, which may have a key in front.
+                found = request.cookies.header(signed.url, self._clock.now())
+                signed = with_cookies(signed, tuple(found.split("; ")) if found else ())
             answer = await self._exchange(signed)
             if request.cookies is not None:
-                request.cookies.take(request.url, answer.headers.getall("Set-Cookie", ()), self._clock.now())
+                request.cookies.take(signed.url, answer.headers.getall("Set-Cookie", ()), self._clock.now())
             if self._authorizer is not None:
                 if answer.status < 400:
                     self._authorizer.note_good(signed)
@@ -138,15 +141,6 @@ class Sender:
                 raise TransportError(Fault.REDIRECT, f"more than {MAX_REDIRECTS} redirects, probably in a circle")
             await request.before_follow_up()
             request = follow_up
-
-    def _with_cookies(self, request: Request, cookies: ItemCookies) -> Request:
-        """Beside those that the source declares."""
-        found = cookies.header(request.url, self._clock.now())
-        if not found:
-            return request
-        declared = [value for name, value in request.headers if name.lower() == "cookie"]
-        others = tuple(header for header in request.headers if header[0].lower() != "cookie")
-        return request.replace(headers=(*others, ("Cookie", "; ".join([*declared, found]))))
 
 
 def _merge_headers(

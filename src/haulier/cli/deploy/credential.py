@@ -25,6 +25,7 @@ _EMPTY_SCHEME = re.compile(r"(?i)\b(?:bearer|basic|token)\s*$")
 _TELLING_VARIABLE = re.compile(
     r"(?i)passw|passphrase|passwd|pwd|credential|connection_?string|(^|_)(sas|dsn|pass)(_|$)"
 )
+_LOGIN_FIELD = re.compile(r"(?i)(^|_)(pin|pass|passcode|otp|code)(_|$)|pass(word|wd)?$")
 # Slack, Teams and others let whoever knows the address in.
 _CALLED_URL = re.compile(r"(?i)https?://[^/\s?#]+([/?#]\S*)")
 _VALUE = re.compile(r"(?=[^0-9]*[0-9])(?=[^A-Za-z]*[A-Za-z])[!-~]{12,}")
@@ -62,6 +63,11 @@ def texts_of(table: object, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[
             pass
 
 
+def _is_of_login(name: str) -> bool:
+    """Whether a field of a login, or a claim of a token, has such a name."""
+    return is_telling_variable(name) or _LOGIN_FIELD.search(name) is not None
+
+
 def credential_places(app: App, file: Path, text: str) -> Iterator[str]:
     """Where in ``file``, whose text is ``text``, a credential stands as it is."""
     if file.suffix == ".toml":
@@ -80,7 +86,7 @@ def _is_credential(path: tuple[str, ...], value: str) -> bool:
     """Whether a credential stands at these keys as it is, or as the default of a variable."""
     *tables, key = path
     if "auth" in tables or tables[-1:] == ["tls"]:
-        is_secret = key in _SECRET_KEYS or key == "value" or (not _AUTH_PAIRS.isdisjoint(tables) and is_telling(key))
+        is_secret = key in _SECRET_KEYS or key == "value" or (not _AUTH_PAIRS.isdisjoint(tables) and _is_of_login(key))
     elif key == "proxy":
         is_secret = "@" in value
     else:
@@ -114,7 +120,7 @@ def _places_in_settings(part: object) -> Iterator[str]:
             yield f"{type(part).__name__}({field.name}=...)"
         elif isinstance(value, Mapping):
             for path, text in texts_of(value):
-                if is_telling(path[-1]) and text:
+                if _is_of_login(path[-1]) and text:
                     yield f"{type(part).__name__}({field.name}=...): {'.'.join(path)}"
         elif not isinstance(value, Secret):
             yield from _places_in_settings(value)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from haulier.api.identity.auth import Secret
+from haulier.api.identity.jwt_bearer import JwtBearer
 from haulier.app.app import App
 from haulier.cli.deploy.credential import credential_places, texts_of
 from haulier.config.environment import referred_variables
@@ -154,7 +155,9 @@ def _files_beside(app: App, file: Path, text: str) -> set[str]:
     """Files of its folder that a source reads or imports: one mounted file does not bring them."""
     folder = file.absolute().parent
     found = {Path(name).name for name in (app.api.tls.files if app.api.tls is not None else ())}
+    found |= {Path(app.api.auth.jwt.key_file).name} if isinstance(app.api.auth, JwtBearer) else set()
     found |= app.recipes.query_files if app.recipes is not None else set()
+    found.discard("")
     found |= {word for word in app.on_close if word.startswith(("./", "../")) or (folder / word).is_file()}
     if file.suffix == ".py":
         for node in ast.walk(ast.parse(text)):
