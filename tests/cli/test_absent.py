@@ -100,6 +100,29 @@ def test_levels_of_parents_are_judged_apart(
     assert said.json["reasons"] == reasons, said.err
 
 
+def test_what_is_absent_above_is_told_where_the_item_is_divided(place: Place) -> None:
+    """Two lists of repositories are asked for by one item: one is there, and one is gone."""
+
+    def levels(asked: Asked) -> Reply:
+        match asked.path.strip("/").split("/"):
+            case ["orgs"]:
+                return Reply([{"id": 1}, {"id": 2}])
+            case ["orgs", "1", "repos"]:
+                return Reply([{"id": 7}])
+            case ["repos", _, "issues"]:
+                return Reply([{"id": 9}])
+            case _:
+                return Reply({"error": "no such thing"}, 404)
+
+    place.name = "code.toml"
+    with serving(levels) as url:
+        place.toml.write_text(LEVELS.format(url=url, absent="").replace("batch = 1", "batch = 2"))
+        said = place.run("run", "--stream", "issues", "--json")
+    assert said.code == 0, said.err
+    assert (said.json["totals"]["absent"], said.json["totals"]["records"]) == (1, 1)
+    assert place.run("verify").code == 0
+
+
 def answer(asked: Asked) -> Reply:
     """Six posts: the comments of the first three are gone, those of the fourth are none; the first two have a tag."""
     match asked.path.strip("/").split("/"):

@@ -84,7 +84,7 @@ async def test_c1_staging_is_swept_after_opened_and_before_the_lists(place: Plac
     calls = closing.cuts.calls
     opened, swept = calls.index("LocalLake.create"), calls.index("LocalLake.sweep")
     assert opened < swept
-    assert calls[swept:].count("LocalLake.walk") == 8  # seven folders of records, one of bronze
+    assert calls[swept:].count("LocalLake.walk") == 10  # nine folders of records, one of bronze
 
 
 @pytest.mark.parametrize("step", ["LocalSpool.write", "LocalSpool.finish", "LocalLake.publish"])

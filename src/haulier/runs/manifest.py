@@ -42,13 +42,14 @@ def manifest_entry(paths: RunPaths, row: Sequence[object]) -> ManifestEntry:
     key, stream = str(row[0]), str(row[1])
     state, has_object, damage, disagrees, poison, discard_reason = row[2:8]
     receipt = {name: value for name, value in zip(table.RECEIPT_COLUMNS, row[8:], strict=True) if value is not None}
+    absent, skipped = _int(receipt.get("absent")), _int(receipt.get("skipped"))
     if state == "split":
-        return ManifestEntry(key=key, stream=stream, state="split")
+        return ManifestEntry(key=key, stream=stream, state="split", absent=absent, skipped=skipped)
     if has_object or state == "done":
         wrong = _damage(state, has_object, damage, disagrees)
         return _entry_of_object(paths, key, stream, wrong, receipt)
     if state == "empty":
-        hidden, absent, skipped = (_int(receipt.get(name)) for name in ("hidden", "absent", "skipped"))
+        hidden = _int(receipt.get("hidden"))
         return ManifestEntry(key=key, stream=stream, state="empty", hidden=hidden, absent=absent, skipped=skipped)
     if state == "discarded":
         return ManifestEntry(key=key, stream=stream, state="discarded", poison=_int(poison), reason=str(discard_reason))

@@ -99,7 +99,8 @@ class OutcomeRecord(Record, frozen=True, kw_only=True):
     """``outcomes/<key>.json``: an item that ended without records.
 
     Hidden rows are recorded in ``hidden/<key>/<hidden>.json`` too, what was absent in ``absent/<key>/<absent>.json``,
-    and skipped rows in ``skipped/<key>/<skipped>.json``: a closing reads only the names of outcomes.
+    and skipped rows in ``skipped/<key>/<skipped>.json``: a closing reads only the names of outcomes. The last two
+    stand for divided items too.
     """
 
     key: str

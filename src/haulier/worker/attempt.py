@@ -239,7 +239,7 @@ class Attempt:
                     raise ItemError(
                         f"Items were divided {MAX_DEPTH} times, one out of another. Does the division never end?"
                     )
-                return Split(produced.children)
+                return Split(produced.children, absent=produced.absent, skipped=produced.skipped)
             if not produced.records:
                 await note_feed_end(deps, run, envelope, produced)
                 return Empty(

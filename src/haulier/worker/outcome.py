@@ -35,6 +35,9 @@ class Split:
     children: tuple[PlannedItem, ...]
     cause: str = ""
     """Stands in the child list; empty where the processor divided the item."""
+    absent: int = 0
+    skipped: int = 0
+    """As in `Empty`: of the lists that told the children."""
 
 
 @dataclass(frozen=True)

@@ -207,24 +207,25 @@ class OutcomeSettler:
     async def _write_empty(self, run: Run, key: str, empty: Empty) -> bool:
         """P6: an outcome that stands already is as good. False then."""
         await self._require_fence(run)
-        record = encode_record(
-            OutcomeRecord(
-                key=key,
-                requests=empty.requests,
-                seconds=empty.seconds,
-                hidden=empty.hidden,
-                present=empty.present,
-                absent=empty.absent,
-                skipped=empty.skipped,
-                worker=self._deps.name,
-                ended_at=self._deps.clock.now(),
-            )
+        record = OutcomeRecord(
+            key=key,
+            requests=empty.requests,
+            seconds=empty.seconds,
+            hidden=empty.hidden,
+            present=empty.present,
+            absent=empty.absent,
+            skipped=empty.skipped,
+            worker=self._deps.name,
+            ended_at=self._deps.clock.now(),
         )
-        for folder, count in (("hidden", empty.hidden), ("absent", empty.absent), ("skipped", empty.skipped)):
+        await self._write_counts(run, record)
+        return await self._deps.lake.create(run.paths.outcome(key), encode_record(record))
+
+    async def _write_counts(self, run: Run, record: OutcomeRecord) -> None:
+        """Before outcome or child list, behind which nobody works the item again."""
+        for folder, count in (("hidden", record.hidden), ("absent", record.absent), ("skipped", record.skipped)):
             if count:
-                # Before the outcome, behind which nobody works the item again.
-                await self._deps.lake.create(run.paths.numbered(folder, key, count), record)
-        return await self._deps.lake.create(run.paths.outcome(key), record)
+                await self._deps.lake.create(run.paths.numbered(folder, record.key, count), encode_record(record))
 
     async def _require_fence(self, run: Run) -> None:
         """P6. An unknown lease has no end that could fence: its attempt may wake in a run that was closed long ago."""
@@ -256,6 +257,15 @@ class OutcomeSettler:
             split_at=self._deps.clock.now(),
             cause=split.cause,
         )
+        counts = OutcomeRecord(
+            key=envelope.key,
+            outcome="split",
+            absent=split.absent,
+            skipped=split.skipped,
+            worker=record.worker,
+            ended_at=record.split_at,
+        )
+        await self._write_counts(run, counts)
         is_ours = await self._deps.lake.create(path, encode_record(record))
         if not is_ours:
             body = await self._deps.lake.read(path)
