@@ -131,6 +131,23 @@ MISTAKES = {
         ONCE,
         'streams.clicks.search.add[0]: expected "_id" or "_index", found "_score". Write, for example: add = ["_id"]',
     ),
+    "a time without windows": (
+        SEARCH,
+        ONCE,
+        "streams.clicks.search.time: windows alone are about a field of time, and the stream has none. Divide it by "
+        "`windows`, or leave out `time` and `unit`.",
+    ),
+    "a feed": (
+        SEARCH,
+        WINDOWS + '[streams.clicks.incremental.feed]\nlink = "next"\n',
+        "streams.clicks.incremental.feed: a search has no feed that could be gone on with. Divide it by `windows` of a "
+        "field of time.",
+    ),
+    "slices above the cap": (
+        'search = { index = "clicks", slices = 33 }\n',
+        ONCE,
+        "streams.clicks.search: the slices of a search are 33: write a whole number from 1 to 32.",
+    ),
     "a unit without a time": (
         'search = { index = "clicks", unit = "s" }\n',
         ONCE,
@@ -150,4 +167,4 @@ def test_values_and_everything_at_once_are_read(tmp_path: Path) -> None:
     """Placeholders stand in the query; without a division there is one item."""
     recipe = read(tmp_path, f'search = {{ index = "clicks", {CLAUSE} }}\n', VALUES)
     assert recipe.search == Search("clicks", query={"term": {"c": "{value}"}})
-    assert read(tmp_path, 'search = { index = "clicks", time = "t" }\n', ONCE).search == Search("clicks", time="t")
+    assert read(tmp_path, 'search = { index = "clicks" }\n', ONCE).search == Search("clicks")

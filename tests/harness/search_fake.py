@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import zlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
 
@@ -25,6 +25,8 @@ class Index:
     documents: dict[str, bytes] = field(default_factory=dict)
     """Their `_source` by ID, as bytes."""
     shards: int = 3
+    state: str = "open"
+    """Or ``closed``, or ``frozen``: a pattern passes over the first, and Elasticsearch 7 over the second."""
 
 
 @dataclass
@@ -58,6 +60,8 @@ class SearchFake:
     asked: list[tuple[str, str, Document]] = field(default_factory=list)
     """Method, path with query and body of each request."""
     snapshots: dict[str, Snapshot] = field(default_factory=dict)
+    resolves: bool = True
+    """It tells which indices are closed."""
     _opened: int = 0
 
     @property
@@ -106,20 +110,26 @@ class SearchFake:
                 version = {"number": self.shown}
             words = "The OpenSearch Project" if self.is_opensearch else "You Know, for Search"
             return web.json_response({"version": version, "tagline": words})
+        is_whole = self.distribution or not self.version.startswith("7.")
+        takes_frozen = bool(is_whole) or request.query.get("ignore_throttled") == "false"
+        if path.startswith("/_resolve/index/") and self.resolves:
+            states = request.query.get("expand_wildcards", "open").split(",")
+            return web.json_response(self._resolve(path.rpartition("/")[2], states))
         if path.endswith("/_field_caps"):
             return web.json_response(self._field_caps(path.split("/")[1], request.query["fields"].split(",")))
         opens = "/_search/point_in_time" if self.is_opensearch else "/_pit"
         if self.has_snapshots and path.endswith(opens) and method == "POST" and path != opens:
-            return web.json_response(self._open(path.split("/")[1], request.query.get("keep_alive", "")))
+            keep_alive = request.query.get("keep_alive", "")
+            return web.json_response(self._open(path.split("/")[1], keep_alive, takes_frozen))
         if self.has_snapshots and path == opens and method == "DELETE":
             return self._close(body)
         if path.endswith("/_search") and method in {"GET", "POST"}:
-            return self._search(path[: -len("/_search")].strip("/"), body)
+            return self._search(path[: -len("/_search")].strip("/"), body, takes_frozen)
         raise RefusedError(
             405 if "_pit" in path or "point_in_time" in path else 400, "illegal_argument_exception", path
         )
 
-    def _open(self, pattern: str, keep_alive: str) -> Document:
+    def _open(self, pattern: str, keep_alive: str, takes_frozen: bool) -> Document:
         if not keep_alive:
             raise RefusedError(
                 400, "action_request_validation_exception", "Validation Failed: 1: [keep_alive] is not specified;"
@@ -134,7 +144,7 @@ class SearchFake:
                 f"[{self.max_snapshots}]. This limit can be set by changing the "
                 "[point_in_time.max_open_contexts] setting.",
             )
-        rows, shards = self._rows(pattern)
+        rows, shards = self._rows(pattern, takes_frozen)
         name = self._name()
         self.snapshots[name] = Snapshot(rows, self.now + seconds(keep_alive), shards)
         key = "pit_id" if self.is_opensearch else "id"
@@ -145,7 +155,7 @@ class SearchFake:
         found = [name for name in names if self.snapshots.pop(name, None) is not None]
         return web.json_response({"succeeded": True, "num_freed": len(found)}, status=200 if found else 404)
 
-    def _search(self, pattern: str, body: Document) -> web.StreamResponse:
+    def _search(self, pattern: str, body: Document, takes_frozen: bool) -> web.StreamResponse:
         in_snapshot = body.get("pit")
         name = ""
         if in_snapshot is not None:
@@ -169,7 +179,7 @@ class SearchFake:
                 self.snapshots[name] = held
             rows, shards = held.rows, held.shards
         else:
-            rows, shards = self._rows(pattern)
+            rows, shards = self._rows(pattern, takes_frozen)
         answer = self._page(rows, shards, body, in_snapshot is not None)
         if name:
             answer["pit_id"] = name
@@ -222,9 +232,29 @@ class SearchFake:
             "hits": {**total_of(len(mine), body.get("track_total_hits", 10_000)), "max_score": None, "hits": hits},
         }
 
-    def _rows(self, pattern: str) -> tuple[list[Row], int]:
-        names = [name for name in self.indices if any(fnmatch(name, each) for each in pattern.split(","))]
-        missing = [each for each in pattern.split(",") if "*" not in each and each not in self.indices]
+    def _chosen(self, pattern: str, states: Collection[str] = ("open", "frozen")) -> list[str]:
+        """A name behind a minus is left out."""
+        wanted = [each for each in pattern.split(",") if not each.startswith("-")]
+        unwanted = [each[1:] for each in pattern.split(",") if each.startswith("-")]
+        return [
+            name
+            for name, index in self.indices.items()
+            if index.state in states
+            and any(fnmatch(name, each) for each in wanted)
+            and not any(fnmatch(name, each) for each in unwanted)
+        ]
+
+    def _resolve(self, pattern: str, states: list[str]) -> Document:
+        if "open" in states:
+            states = [*states, "frozen"]
+        found = [{"name": name, "attributes": [self.indices[name].state]} for name in self._chosen(pattern, states)]
+        return {"indices": found, "aliases": [], "data_streams": []}
+
+    def _rows(self, pattern: str, takes_frozen: bool = True) -> tuple[list[Row], int]:
+        names = self._chosen(pattern, ("open", "frozen") if takes_frozen else ("open",))
+        missing = [
+            each for each in pattern.split(",") if each[0] != "-" and "*" not in each and each not in self.indices
+        ]
         if missing:
             raise RefusedError(404, "index_not_found_exception", f"no such index [{missing[0]}]")
         rows, shards = [], 0
@@ -238,9 +268,7 @@ class SearchFake:
 
     def _field_caps(self, pattern: str, names: list[str]) -> Document:
         self._rows(pattern)  # Which refuses a name that is no index's.
-        chosen = {
-            name: index for name, index in self.indices.items() if any(fnmatch(name, p) for p in pattern.split(","))
-        }
+        chosen = {name: self.indices[name] for name in self._chosen(pattern)}
         fields: Document = {}
         for name in names:
             types: dict[str, list[str]] = {}

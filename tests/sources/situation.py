@@ -14,7 +14,7 @@ from haulier.api.scope.scope import Scope
 from haulier.api.scope.settings import ScopeSettings
 from haulier.api.settings import Api
 from haulier.api.wire.aiohttp_transport import AiohttpTransport
-from haulier.clock import SystemClock
+from haulier.clock import Clock, SystemClock
 from haulier.rows.memory import MemoryRows, RowStore
 from haulier.sources.context import Context, RunInfo
 
@@ -27,9 +27,9 @@ def context_of(api: ItemApi, snapshot_time: datetime = NOW) -> Context:
 
 
 @contextlib.asynccontextmanager
-async def situation(settings: Api, snapshot_time: datetime = NOW) -> AsyncIterator[Context]:
+async def situation(settings: Api, snapshot_time: datetime = NOW, clock: Clock | None = None) -> AsyncIterator[Context]:
     """A context whose API is ``settings``."""
-    clock, rng, redactor = SystemClock(), random.Random(1), Redactor()
+    clock, rng, redactor = clock or SystemClock(), random.Random(1), Redactor()
     scope = Scope(ScopeSettings("test", settings.schedule), "tester", MemoryRows(RowStore()), clock, rng)
     transport = AiohttpTransport(settings, clock=clock, redactor=redactor)
     try:

@@ -42,7 +42,7 @@ class Client:
         self.scope = scope
         self.findings = self._parts.findings
         self.redactor = redactor
-        self._search_knowledge = SearchKnowledge()
+        self._search_knowledge = SearchKnowledge(clock)
 
     def session(self, place: ItemPlace | None = None, *, is_suspect: bool = False) -> ItemApi:
         """``is_suspect``: the item failed before, so failures are retried less often."""

@@ -174,6 +174,14 @@ class Requester:
         """Requests that this process may have in flight now."""
         return self._parts.scope.share
 
+    async def take(self, lock: asyncio.Lock) -> None:
+        """The item waits until another one gives the lock back."""
+        self._sends += 1
+        try:
+            await self._wait_for(lock.acquire())
+        finally:
+            self._sends -= 1
+
     async def end_ahead(self) -> None:
         """Cancel them, and wait until their places are free."""
         tasks = list(self.ahead)
@@ -325,7 +333,7 @@ class Requester:
                 silences += 1
                 await parts.clock.sleep(parts.budget.take(parts.clock.monotonic()))
             elif is_alone:
-                await self._wait_alone(wait or 0.0)
+                await self._wait_for(parts.clock.sleep(wait or 0.0))
             elif judgement.action is Action.RETRY:
                 # A pause needs no sleep here: the gate is shut for as long as it lasts.
                 turn = parts.budget.take(parts.clock.monotonic())
@@ -400,10 +408,10 @@ class Requester:
         is_known = self._is_suspect and is_of_item
         return min(MAX_SUSPECT_RETRIES, judgement.retries) if is_known else judgement.retries
 
-    async def _wait_alone(self, seconds: float) -> None:
+    async def _wait_for(self, end: Awaitable[object]) -> None:
         self._wait(True)
         try:
-            await self._parts.clock.sleep(seconds)
+            await end
         finally:
             self._wait(False)
 

@@ -63,7 +63,7 @@ class ItemApi:
         search_knowledge: SearchKnowledge | None = None,
     ) -> None:
         self._parts = parts
-        self._search_knowledge = search_knowledge or SearchKnowledge()
+        self._search_knowledge = search_knowledge or SearchKnowledge(parts.clock)
         self._requester = Requester(parts, place, is_suspect=is_suspect)
         self.assumption = ""
         """For `haulier try`: the first assumption about an answer, in words."""

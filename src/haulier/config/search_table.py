@@ -15,7 +15,7 @@ from haulier.config.request_kinds import JsonBody
 from haulier.config.value_kinds import Choice, ListOf, TableOf, Text, WholeNumber, unexpected
 from haulier.items.bounds import Bounds
 from haulier.sources.division import divide
-from haulier.sources.recipe import StreamRecipe, WindowsRecipe
+from haulier.sources.recipe import FeedRecipe, StreamRecipe, WindowsRecipe
 from haulier.sources.templates import strings_of
 
 
@@ -56,7 +56,9 @@ TIE = Field(
     "A field that is different in each document, to page by where the server has no `_shard_doc`.",
     'tie = "event_id"',
 )
-SLICES = Field("slices", WholeNumber(), "The number of slices of a large item that are read at once.", "slices = 4")
+SLICES = Field(
+    "slices", WholeNumber(), "The number of slices of a large item that are read at once, 32 at most.", "slices = 4"
+)
 KEEP_ALIVE = Field(
     "keep_alive",
     Text("a time"),
@@ -89,6 +91,13 @@ def read_search_stream(
     recipe = StreamRecipe(
         name=name, path="", records="", pages=WORDS["single"], method="POST", search=search, **table.arguments(*own)
     )
+    kinds = [recipe.enumeration(mode) for mode in ("full", "incremental")]
+    if search.time and any(kinds) and not any(isinstance(kind, WindowsRecipe) for kind in kinds):
+        at = place.at("search").at("time")
+        raise at.error(
+            "windows alone are about a field of time, and the stream has none.",
+            "Divide it by `windows`, or leave out `time` and `unit`.",
+        )
     bounds = Bounds(format="epoch_seconds" if search.unit == "s" else "epoch_milliseconds")
     for mode in ("full", "incremental"):
         division = recipe.enumeration(mode)
@@ -96,6 +105,10 @@ def read_search_stream(
             continue
         kind = next(iter(value[mode]))
         at = place.at(mode).at(kind)
+        if isinstance(division, FeedRecipe):
+            raise at.error(
+                "a search has no feed that could be gone on with.", "Divide it by `windows` of a field of time."
+            )
         for key in _OWN:
             if key in value[mode][kind]:
                 raise at.at(key).error(

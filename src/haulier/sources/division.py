@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Protocol, assert_never
 
+from haulier.items.windows import TimeWindow
 from haulier.items.workitem import WorkItem
 from haulier.sources.context import Context
 from haulier.sources.feeds import FeedDivision
@@ -82,3 +83,8 @@ def divide_new(stream: str, recipe: NewEnumeration, *, where: str, kind: str = "
 def asked_by(division: Division, item: WorkItem) -> Asked | None:
     """What the item's one request asks for, where that is several values."""
     return division.asked(item) if isinstance(division, JoinedValuesDivision) else None
+
+
+def window_of(division: Division, item: WorkItem) -> TimeWindow | None:
+    """None where the stream is not divided by time."""
+    return item.window if isinstance(division, WindowsDivision | NewWindowsDivision) else None  # type: ignore[attr-defined]

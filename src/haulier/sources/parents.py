@@ -19,7 +19,7 @@ from haulier.errors import ItemError, UsageError
 from haulier.items.workitem import WorkItem
 from haulier.sources.ancestry import Ancestry, Column
 from haulier.sources.context import Context
-from haulier.sources.division import Division, asked_by
+from haulier.sources.division import Division, asked_by, window_of
 from haulier.sources.joined import Asked, Packing
 from haulier.sources.recipe import ParentRecipe
 from haulier.sources.record_links import is_link
@@ -48,7 +48,8 @@ class Parents:
 
         async def split(item: WorkItem, context: Context) -> AsyncGenerator[WorkItem, None]:
             top, filling, asked = self._ancestry.line[0], self.batches[0].filling(), asked_by(division, item)
-            async for page in fetch_pages(top, division.query, division.fill(item), context, joined=asked):
+            values, window = division.fill(item), window_of(division, item)
+            async for page in fetch_pages(top, division.query, values, context, joined=asked, window=window):
                 for batch in filling.add(page, lambda record: ((),)):
                     yield batch
             for batch in filling.rest():

@@ -14,7 +14,7 @@ from haulier.items.windows import TimeWindow
 from haulier.items.workitem import WorkItem
 from haulier.sources.ancestry import Ancestry, line_of
 from haulier.sources.context import Context
-from haulier.sources.division import Division, asked_by, divide, divide_new
+from haulier.sources.division import Division, asked_by, divide, divide_new, window_of
 from haulier.sources.feeds import FeedDivision, feed_processor
 from haulier.sources.fingerprint import fingerprint
 from haulier.sources.finished import Finished
@@ -172,8 +172,8 @@ def _processor(recipe: StreamRecipe, division: Division, mode: str) -> RestProce
         return feed_processor(recipe, rule, division)
 
     async def process(item: WorkItem, context: Context) -> AsyncGenerator[Page, None]:
-        asked = asked_by(division, item)
-        async for page in fetch_pages(recipe, division.query, division.fill(item), context, joined=asked):
+        asked, window, values = asked_by(division, item), window_of(division, item), division.fill(item)
+        async for page in fetch_pages(recipe, division.query, values, context, joined=asked, window=window):
             yield page
             del page  # It keeps its answer alive, which must not be there twice while the next one comes.
 

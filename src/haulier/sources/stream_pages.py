@@ -13,6 +13,7 @@ from haulier.api.paging.paginator import Paginator, text_of_raw
 from haulier.api.records.item_counts import Presence
 from haulier.api.records.page import Page
 from haulier.api.records.paths import first_byte
+from haulier.items.windows import TimeWindow
 from haulier.sources.context import Context
 from haulier.sources.joined import Asked, JoinedText
 from haulier.sources.recipe import Pairs, StreamRecipe
@@ -72,16 +73,17 @@ def fetch_pages(
     exact: Mapping[str, Raw] = MappingProxyType({}),
     skips_absent: bool = False,
     joined: Asked | None = None,
+    window: TimeWindow | None = None,
 ) -> AsyncIterator[Page]:
     """With ``skips_absent``, a list that is not there has no pages. Records of a request for ``joined`` values are
     compared with these.
 
     ``exact`` has values as they are written in JSON, so that bodies and fields added to records keep the digits that
-    came.
+    came. ``window``: what a search is asked for.
     """
     values = {**values, "snapshot_time": snapshot_text(context.snapshot_time)}
     if recipe.search is not None:
-        found = search_pages(recipe, recipe.search, values, context)
+        found = search_pages(recipe, recipe.search, window, values, context)
         return _with_fields(found, build_fields(recipe.add, values, exact)) if recipe.add else found
     asked = build_request(recipe, query, values, exact)
     skips_absent = skips_absent or (joined is not None and joined.skips_absent)

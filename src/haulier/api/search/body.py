@@ -75,4 +75,5 @@ def _range(search: Search, span: Span) -> dict[str, Any]:
 
 def _iso(milliseconds: int) -> str:
     moment = EPOCH + milliseconds * _MILLISECOND
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1_000:03}Z"
+    # A year before 1000 has four digits too, which `strftime` does not give.
+    return f"{moment.year:04}-{moment:%m-%dT%H:%M:%S}.{moment.microsecond // 1_000:03}Z"

@@ -10,6 +10,7 @@ from urllib.parse import quote
 import msgspec
 
 from haulier.api.errors import BodyError
+from haulier.api.search.clusters import Clusters, require_clusters
 
 _INDEX_SAFE: Final = "*,-_.+:"
 
@@ -25,6 +26,10 @@ class Dialect:
     """A point in time (PIT): Elasticsearch since 7.10, not in builds without X-Pack; OpenSearch since 2.4."""
     has_shard_doc: bool = False
     """A sort key that no two documents of a point in time share: Elasticsearch since 7.12, OpenSearch since 3.3."""
+    hides_frozen: bool = False
+    """Frozen indices are left out without a word unless they are asked for: Elasticsearch 7."""
+    names_closed: bool = False
+    """It tells which indices are closed: Elasticsearch since 7.9, OpenSearch."""
 
     def opening(self, index: str) -> str:
         """The path that makes a point in time."""
@@ -42,6 +47,7 @@ class Dialect:
             made = msgspec.json.decode(body, type=_Made)
         except msgspec.DecodeError as error:
             raise BodyError(f"no point in time was made: {error}") from error
+        require_clusters(made.clusters)
         if made.shards is not None and made.shards.failed:
             # OpenSearch makes one of the shards that are there unless told otherwise.
             raise BodyError(f"{made.shards.failed} shards are not in the point in time", is_outage=True)
@@ -63,15 +69,23 @@ def read_dialect(body: bytes) -> Dialect:
     number, version = root.version.number, _version_of(root.version.number)
     if root.version.distribution == "opensearch":
         name = f"OpenSearch {number}"
-        return Dialect(name, True, has_points_in_time=version >= (2, 4), has_shard_doc=version >= (3, 3))
+        return Dialect(
+            name,
+            True,
+            has_points_in_time=version >= (2, 4),
+            has_shard_doc=version >= (3, 3),
+            names_closed=True,
+        )
     if "opensearch" in root.tagline.lower():
         # `compatibility.override_main_response_version` shows 7.10.2 and no distribution, whatever the server is.
-        return Dialect(f"an OpenSearch that calls itself {number}", True, has_points_in_time=True)
+        return Dialect(f"an OpenSearch that calls itself {number}", True, has_points_in_time=True, names_closed=True)
     is_whole = root.version.build_flavor != "oss"
     return Dialect(
         f"Elasticsearch {number}",
         has_points_in_time=is_whole and version >= (7, 10),
         has_shard_doc=is_whole and version >= (7, 12),
+        hides_frozen=version[:1] == (7,),
+        names_closed=version >= (7, 9),
     )
 
 
@@ -102,3 +116,4 @@ class _Made(msgspec.Struct, frozen=True):
     id: str = ""
     pit_id: str = ""
     shards: _MadeShards | None = msgspec.field(default=None, name="_shards")
+    clusters: Clusters | None = msgspec.field(default=None, name="_clusters")

@@ -13,6 +13,7 @@ from haulier.api.records.added_fields import add_to_each
 from haulier.api.records.page import Page, not_json_error, text_of
 from haulier.api.records.slices import Bytes, Records
 from haulier.api.records.surrogates import Hidden, hide
+from haulier.api.search.clusters import Clusters, require_clusters
 
 LOST_POINT: Final = "search_context_missing_exception"
 """The type of error by which both servers say that a point in time is gone."""
@@ -22,7 +23,7 @@ LOST_POINT: Final = "search_context_missing_exception"
 class HitPage:
     page: Page
     places: list[int]
-    """A number for each document, from its index and ID: equal for the same document."""
+    """A number for each document, from its index, ID and routing: equal for the same document."""
     total: int | None
     """Of the whole search; None where it was not counted to its end."""
     shards: int
@@ -56,7 +57,7 @@ def read_hits(body: bytes, add: tuple[str, ...] = ()) -> HitPage:
     total = answer.hits.total
     return HitPage(
         page=_page_of(hits, add, hidden),
-        places=[hash((hit.index, hit.id)) for hit in hits],
+        places=[hash((hit.index, hit.id, hit.routing)) for hit in hits],
         total=total.value if total is not None and total.relation == "eq" else None,
         shards=answer.shards.total,
         point=answer.pit_id,
@@ -92,33 +93,45 @@ def _after(hit: _Hit, hidden: Hidden | None) -> list[Raw]:
     if hit.sort is UNSET:
         return []
     values = msgspec.json.decode(hit.sort, type=list[Raw])
-    return values if hidden is None else [Raw(hidden.restore(memoryview(value))) for value in values]
+    if hidden is None:
+        # A view would keep the whole answer in memory until the next page is there.
+        return [value.copy() for value in values]
+    return [Raw(hidden.restore(memoryview(value))) for value in values]
 
 
 def _require_whole(answer: _SearchAnswer) -> None:
+    require_clusters(answer.clusters)
     if answer.timed_out:
         raise BodyError("the search ran out of time, and what it found is not all (timed_out)", Shape.NONE)
     if answer.shards.failed:
         causes = {failure.reason.type for failure in answer.shards.failures}
         if LOST_POINT in causes:
-            raise lost_point_error("some shards have lost the point in time")
+            raise LostPointError("some shards have lost the point in time")
         words = f" ({', '.join(sorted(filter(None, causes)))})" if any(causes) else ""
         raise BodyError(
             f"{answer.shards.failed} of {answer.shards.total} shards failed{words}", Shape.NONE, is_outage=True
         )
 
 
-def lost_point_error(shown: str) -> ApiError:
-    return ApiError(
-        f"{shown}. The item begins again with another one. If it happens each time, write a longer `keep_alive` in "
-        "`search`, or a smaller step.",
-        action=Action.RESTART,
-    )
+class LostPointError(ApiError):
+    """A point in time is gone. A part of the item would lose its own as well, so it is not divided.
+
+    To do: write a longer `keep_alive` in `search`.
+    """
+
+    def __init__(self, shown: str) -> None:
+        super().__init__(
+            f"{shown}. The item begins again with another one. If it happens each time, write a longer `keep_alive` in "
+            "`search`.",
+            action=Action.RESTART,
+            shape=Shape.PAGING,
+        )
 
 
 class _Hit(msgspec.Struct, frozen=True, gc=False):
     index: str = msgspec.field(name="_index")
     id: str = msgspec.field(name="_id")
+    routing: str = msgspec.field(default="", name="_routing")
     source: Raw | UnsetType = msgspec.field(default=UNSET, name="_source")
     sort: Raw | UnsetType = UNSET
 
@@ -151,6 +164,7 @@ class _SearchAnswer(msgspec.Struct, frozen=True):
     hits: _Hits
     timed_out: bool
     shards: _Shards = msgspec.field(name="_shards")
+    clusters: Clusters | None = msgspec.field(default=None, name="_clusters")
     pit_id: str = ""
 
 

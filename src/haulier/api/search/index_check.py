@@ -27,13 +27,18 @@ async def check_search(server: SearchServer, search: Search) -> None:
         require_tie(dialect, search)
     names = [name for name in (search.time, search.tie) if name and not name.startswith("_")]
     try:
-        types = await server.field_types(search.index, names or ["*"])
+        types = await server.field_types(search.index, names or ["_id"])
     except ApiError as error:
         if error.status == 404:
             raise UsageError(_no_index(search)) from error
         raise
     if types is None:
         raise UsageError(_no_index(search))
+    if "*" in search.index and (closed := await server.closed_indices(search.index)):
+        raise UsageError(
+            f"Closed indices match {search.index!r}, and no search would find their documents: {_some(closed)}. Open "
+            f'them, or leave them out: index = "{search.index},-{closed[0]}".'
+        )
     if search.time:
         _check_time(search, types.get(search.time, {}))
         lacking = await server.search(search, lacking_body(search))
@@ -46,7 +51,7 @@ async def check_search(server: SearchServer, search: Search) -> None:
             )
     if search.tie in names:
         _check_tie(search, types.get(search.tie, {}))
-    server.knowledge.checked.add((search.index, search.time))
+    server.knowledge.note_checked(search)
 
 
 def require_tie(dialect: Dialect, search: Search) -> None:

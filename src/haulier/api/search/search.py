@@ -10,8 +10,8 @@ from haulier.errors import UsageError
 
 MAX_SIZE: Final = 10_000
 """Most hits of one page that servers give unless told otherwise (`index.max_result_window`)."""
-MAX_SLICES: Final = 1_024
-"""`index.max_slices_per_pit` of both servers."""
+MAX_SLICES: Final = 32
+"""Each holds a page or two in memory. (`index.max_slices_per_pit` of both servers is 1,024.)"""
 HIT_FIELDS: Final = ("_id", "_index")
 """Fields of a hit that can be put in front of its document."""
 UNITS: Final = ("s", "ms")
@@ -43,7 +43,7 @@ class Search:
     tie: str = field(default="", metadata={"shapes_records": False})
     """A field that is different in each document, to page by where the server has no ``_shard_doc``."""
     slices: int = field(default=1, metadata={"shapes_records": False})
-    """Slices of a large item that are read at once."""
+    """Slices of a large item that are read at once, 32 at most."""
     keep_alive: str = field(default="1m", metadata={"shapes_records": False})
     """Time for which the server keeps a point in time after each page, such as ``30s``."""
 
@@ -69,3 +69,12 @@ class Search:
             raise UsageError(
                 f"The keep_alive of a search is {self.keep_alive!r}: write seconds or minutes, such as 1m."
             )
+
+
+def keep_alive_seconds_of(search: Search) -> int:
+    return int(search.keep_alive[:-1]) * (60 if search.keep_alive.endswith("m") else 1)
+
+
+def names_clusters(search: Search) -> bool:
+    """Indices of other clusters are named ``cluster:index``."""
+    return ":" in search.index

@@ -15,20 +15,24 @@ from haulier.api.http.transport import Request, Response
 from haulier.api.http.urls import Pairs, join, with_query
 from haulier.api.requester import Requester
 from haulier.api.search.dialect import UNKNOWN, Dialect, index_path, read_dialect
-from haulier.api.search.hits import LOST_POINT, HitPage, lost_point_error, read_hits
+from haulier.api.search.hits import LOST_POINT, HitPage, LostPointError, read_hits
 from haulier.api.search.knowledge import SearchKnowledge
 from haulier.api.search.search import Search
+from haulier.errors import HaulierError
 
 CLOSE_SECONDS: Final = 5.0
 """Most time for giving a point in time back. The server drops it by itself soon after."""
 
 _WHOLE: Final = (("allow_partial_search_results", "false"),)
+_WITH_FROZEN: Final = (("ignore_throttled", "false"),)
+_WITH_CLOSED: Final = (("expand_wildcards", "open,closed"),)
 _LOST: Final = tuple(Rule(Action.RESTART, status=status, text=LOST_POINT) for status in (400, 404, 500, 503))
 """A good answer is not searched for the text: a record may hold it."""
 _JSON: Final = (("Content-Type", "application/json"),)
 """Both servers read it. The types of one version of a client are refused by others."""
 _NO_INDEX: Final = "index_not_found_exception"
 _NOT_TOLD: Final = frozenset({403, 404, 405})
+_NOT_RESOLVED: Final = frozenset({400, *_NOT_TOLD})
 
 T = TypeVar("T")
 
@@ -45,7 +49,10 @@ class SearchServer:
     async def dialect(self) -> Dialect:
         """Asked once a process. `UNKNOWN` where it is not told: some credentials may read indices and nothing else."""
         knowledge = self.knowledge
-        async with knowledge.asking:
+        if knowledge.dialect is not None:
+            return knowledge.dialect
+        await self._requester.take(knowledge.asking)
+        try:
             if knowledge.dialect is None:
                 try:
                     knowledge.dialect = await self._send(
@@ -61,25 +68,28 @@ class SearchServer:
                     )
                     knowledge.dialect = UNKNOWN
             return knowledge.dialect
+        finally:
+            knowledge.asking.release()
 
     async def search(self, search: Search, body: Any) -> HitPage:
         """One page without a point in time."""
         path = f"/{index_path(search.index)}/_search"
-        return await self._hits(search, path, body, is_repeatable=True)
+        frozen = _WITH_FROZEN if (await self.dialect()).hides_frozen else ()
+        return await self._hits(search, path, body, frozen, is_repeatable=True)
 
     async def search_point(self, search: Search, body: Any) -> HitPage:
         """One page of the point in time that the body names, and which knows its indices."""
         return await self._hits(search, "/_search", body, is_repeatable=False)
 
-    async def open_point(self, dialect: Dialect, search: Search) -> str:
-        alive = (("keep_alive", search.keep_alive),)
+    async def open_point(self, dialect: Dialect, search: Search, keep_alive: str) -> str:
+        alive = (("keep_alive", keep_alive), *(_WITH_FROZEN if dialect.hides_frozen else ()))
         request = self._request("POST", dialect.opening(search.index), alive)
         return await self._send(request, lambda answer: dialect.point_of(answer.body), is_repeatable=False)
 
     async def close_point(self, dialect: Dialect, point: str) -> None:
-        """Best effort: an answer proves nothing, and none matters."""
+        """Best effort: an answer proves nothing, and none matters, nor whether the run may send the request."""
         path, body = dialect.closing(point)
-        with contextlib.suppress(ApiError, TimeoutError):
+        with contextlib.suppress(HaulierError, TimeoutError):
             async with asyncio.timeout(CLOSE_SECONDS):
                 await self._requester.send_in_vain(self._request("DELETE", path, body=body))
 
@@ -90,15 +100,33 @@ class SearchServer:
         found = await self._send(request, lambda answer: _capabilities(answer.body))
         return found.fields if found.indices else None
 
-    async def _hits(self, search: Search, path: str, body: Any, *, is_repeatable: bool) -> HitPage:
-        request = self._request("POST", path, _WHOLE, body)
+    async def closed_indices(self, index: str) -> tuple[str, ...]:
+        """Those that the pattern would match if they were open. None, if the server does not tell."""
+        refused = ""
+        if (await self.dialect()).names_closed:
+            request = self._request("GET", f"/_resolve/index/{index_path(index)}", _WITH_CLOSED)
+            try:
+                found = await self._send(request, lambda answer: _resolved(answer.body))
+                return tuple(each.name for each in found.indices if "closed" in each.attributes)
+            except ApiError as error:
+                if error.status not in _NOT_RESOLVED:
+                    raise
+                refused = str(error.status)
+        self._requester.say_once(
+            "the server does not tell which indices are closed, and a pattern passes over these without an error",
+            status=refused or "not asked",
+        )
+        return ()
+
+    async def _hits(self, search: Search, path: str, body: Any, query: Pairs = (), *, is_repeatable: bool) -> HitPage:
+        request = self._request("POST", path, (*_WHOLE, *query), body)
         try:
             page = await self._send(
                 request, lambda answer: read_hits(answer.body, search.add), is_repeatable=is_repeatable
             )
         except ApiError as error:
             if error.action is Action.RESTART and not is_repeatable and error.status is not None:
-                raise lost_point_error(f"{self.shown(request)}: the point in time is gone") from error
+                raise LostPointError(f"{self.shown(request)}: the point in time is gone") from error
             raise
         if not page.shards:
             raise self._no_index_error(request, "nothing was searched (_shards.total is 0)")
@@ -151,6 +179,22 @@ class FieldCapability(msgspec.Struct, frozen=True):
 class _Capabilities(msgspec.Struct, frozen=True):
     indices: tuple[str, ...]
     fields: dict[str, dict[str, FieldCapability]]
+
+
+class _ResolvedIndex(msgspec.Struct, frozen=True):
+    name: str
+    attributes: tuple[str, ...] = ()
+
+
+class _Resolved(msgspec.Struct, frozen=True):
+    indices: tuple[_ResolvedIndex, ...]
+
+
+def _resolved(body: bytes) -> _Resolved:
+    try:
+        return msgspec.json.decode(body, type=_Resolved)
+    except msgspec.DecodeError as error:
+        raise BodyError(f"the names of the indices are not told: {error}") from error
 
 
 def _capabilities(body: bytes) -> _Capabilities:
