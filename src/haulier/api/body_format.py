@@ -58,11 +58,13 @@ PLAIN_JSON: Final = BodyFormat()
 
 @dataclass(frozen=True, slots=True)
 class CharsetProblem:
-    """Why a body could not be turned into UTF-8, and is as it came."""
+    """Why a body was not turned into UTF-8, and is as it came."""
 
     reason: str
     is_of_data: bool
     """A single record may be the cause; else the charset that was declared is wrong."""
+    is_harmless: bool = False
+    """The body is UTF-8 although its header says otherwise."""
 
 
 def codec_of(charset: str) -> str | None:

@@ -51,6 +51,9 @@ MAX_SUSPECT_RETRIES: Final = 1
 """Such an item was asked for often before."""
 
 _SHOWN_CHARACTERS: Final = 300
+CHARSET_WARNING: Final = (
+    "answers are read as UTF-8, which they are, although their header says otherwise; a charset in `format` settles it"
+)
 
 T = TypeVar("T")
 logger = logging.getLogger("haulier.api")
@@ -202,7 +205,7 @@ class Requester:
         expected: ExpectedAnswer = EXPECTED_PAGE,
         rules: Sequence[Rule] = (),
         is_first_page: bool = True,
-        read_end: Callable[[Response, Action], T | None] | None = None,
+        read_end: Callable[[Response, Judgement], T | None] | None = None,
         read_anew: Callable[[Response], object] | None = None,
         ahead: Ahead | None = None,
         is_repeatable: bool = True,
@@ -230,7 +233,7 @@ class Requester:
         expected: ExpectedAnswer,
         rules: Sequence[Rule],
         is_first_page: bool,
-        read_end: Callable[[Response, Action], T | None] | None,
+        read_end: Callable[[Response, Judgement], T | None] | None,
         read_anew: Callable[[Response], object] | None,
         ahead: Ahead | None,
         is_repeatable: bool,
@@ -262,7 +265,7 @@ class Requester:
                 if judgement.action in {Action.END, Action.ABSENT}:
                     is_good = 200 <= outcome.status < 300
                     try:
-                        found = read_end(outcome, judgement.action) if read_end is not None and is_good else None
+                        found = read_end(outcome, judgement) if read_end is not None and is_good else None
                     except BodyError as error:
                         judgement = judge_outcome(BodyProblem(str(error), is_outage=error.is_outage, shape=error.shape))
                     else:
@@ -276,6 +279,8 @@ class Requester:
                         judgement = judge_outcome(BodyProblem(str(error), is_outage=error.is_outage, shape=error.shape))
                     else:
                         parts.budget.note_success()
+                        if outcome.charset_problem is not None:
+                            self.say_once(CHARSET_WARNING, header=outcome.charset_problem.reason)
                         if not request.part:
                             seconds = outcome.first_byte_seconds
                             parts.patience.note(self._place.stream, seconds, is_first_page=is_first_page)

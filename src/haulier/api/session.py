@@ -108,7 +108,9 @@ class ItemApi:
         request = wire_request(self._first("GET", path, query, None, ()), self._parts.settings.url)
         # "No more pages" is said of lists; one value that came with it is an answer.
         answered = await self._requester.send(
-            request, read, read_end=lambda response, action: read(response) if action is Action.END else None
+            request,
+            read,
+            read_end=lambda response, judgement: read(response) if judgement.action is Action.END else None,
         )
         return answered.value
 

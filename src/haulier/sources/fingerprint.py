@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from haulier.api.body_format import PLAIN_JSON
+from haulier.api.body_format import PLAIN_JSON, BodyFormat, codec_of
 from haulier.api.http.urls import Encoded
 from haulier.api.records.empty_forms import EMPTY_LIST_ONLY
 from haulier.api.records.record_finder import LIST
@@ -44,7 +44,7 @@ def _shape(stream: StreamRecipe, mode: str, known: Mapping[str, StreamRecipe]) -
         shape["skip"] = canonical(stream.skip)
     if stream.form is not None:
         shape["form"] = canonical(stream.form)
-    if stream.format != PLAIN_JSON:
+    if not _is_plain(stream.format):
         shape["format"] = canonical(stream.format)
     if stream.job is not None:
         shape["job"] = canonical(stream.job)
@@ -67,6 +67,11 @@ def _shape(stream: StreamRecipe, mode: str, known: Mapping[str, StreamRecipe]) -
     if isinstance(values, Prefixes):
         told["prefixes"] = canonical(values)
     return [shape, type(division).__name__, {name: canonical(getattr(division, name)) for name in names} | told]
+
+
+def _is_plain(form: BodyFormat) -> bool:
+    """JSON is UTF-8 without being declared so."""
+    return form == PLAIN_JSON or (form.kind == "json" and codec_of(form.charset or "utf-8") == "utf-8")
 
 
 def canonical(value: Any) -> Any:

@@ -66,3 +66,13 @@ async def test_a_form_is_the_body_of_a_post(more: dict[str, Any]) -> None:
     async with session_with(answer) as (api, _):
         with pytest.raises(UsageError, match="A form is the body of a POST, in place of `json`"):
             api.pages("/", form={}, pages=Single(), records="rows", **more)
+
+
+@pytest.mark.parametrize("token", [b"7", b'"a"'])
+async def test_a_token_of_a_form_that_comes_again_is_the_end(token: bytes) -> None:
+    async with session_with(lambda asked: Reply(b'{"rows":[{"id":%d}],"next":%b}' % (len(asked.body), token))) as (
+        api,
+        _,
+    ):
+        pages = Cursor("next", body="token", end=("repeated",))
+        assert len(await ids_of(api.pages("/", method="POST", form={"q": "x"}, pages=pages, records="rows"))) == 2

@@ -91,3 +91,16 @@ async def test_links_that_need_no_word(link: str, warnings: list[logging.LogReco
         assert await ids_of(api.pages("/items", asked, pages=NextUrl("next"), records="rows")) == [0, 1, 2]
         assert server.targets[1] == link
     assert not warnings
+
+
+async def test_links_below_the_api_are_looked_into_too(warnings: list[logging.LogRecord]) -> None:
+    """They are compared as they are asked for."""
+
+    def answer(asked: Asked) -> Reply:
+        page = asked.number("page", 1)
+        return Reply({"value": rows(page, page + 1), "link": "/items?page=2" if page == 1 else None})
+
+    async with session_with(answer, "/api") as (api, _):
+        pages = NextUrl("link", link_base="api")
+        assert await ids_of(api.pages("/items", {"state": "open"}, pages=pages, records="value")) == [1, 2]
+    assert [vars(each)["parameters"] for each in warnings] == ["state"]

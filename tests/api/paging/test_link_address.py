@@ -31,6 +31,8 @@ PAGE = "https://gw.test/api/v1/items?p=1"
         ("http://inner:8080/v1/items?p=2", "own", "api", "https://gw.test/api/v1/items?p=2"),
         ("https://gw.test/v1/items?p=2", "", "api", "https://gw.test/api/v1/items?p=2"),
         ("/v1/items?p=a%2Fb", "", "api", "https://gw.test/api/v1/items?p=a%2Fb"),
+        ("?p=2", "", "api", "https://gw.test/api/v1/items?p=2"),
+        ("?p=2", "own", "api", "https://gw.test/api/v1/items?p=2"),
         ("v1/items?p=2", "", "api", "https://gw.test/api/v1/items?p=2"),
         ("/v1/items?p=2", "", "", "https://gw.test/v1/items?p=2"),
     ],

@@ -30,8 +30,8 @@ LONG = b"x" * 200_000
 NDJSON, SEQUENCE, CSV = BodyFormat("ndjson"), BodyFormat("json-seq"), BodyFormat("csv")
 
 
-def read(form: BodyFormat, body: bytes, records: str = ".", content_type: str = "text/csv") -> Page:
-    return LineReader(form, records, EmptyForms()).read(body, content_type).page
+def read(form: BodyFormat, body: bytes, records: str = ".", empty: tuple[str, ...] = ()) -> Page:
+    return LineReader(form, records, EmptyForms.of(empty)).read(body).page
 
 
 GOOD: dict[str, tuple[BodyFormat, bytes, list[bytes]]] = {
@@ -49,7 +49,6 @@ GOOD: dict[str, tuple[BodyFormat, bytes, list[bytes]]] = {
     "another delimiter": (BodyFormat("csv", delimiter=";"), b"a;b\n1,5;2\n", [b'{"a":"1,5","b":"2"}']),
     "tabs": (BodyFormat("csv", delimiter="\t"), b"a\tb\n1\t2\n", [b'{"a":"1","b":"2"}']),
     "a field larger than the standard library's limit": (CSV, b"a,b\n%b,1\n" % LONG, [b'{"a":"%b","b":"1"}' % LONG]),
-    "a table without rows": (CSV, b"a,b\n", []),
 }
 
 
@@ -71,8 +70,6 @@ BAD: dict[str, tuple[BodyFormat, bytes, str, Shape]] = {
     "an object over two lines": (NDJSON, b'{"a":1,\n"b":2}\n', "line 1 is not JSON: ", Shape.UNPARSED),
     "one list": (NDJSON, b'[{"a":1}]\n', "the body is one list of JSON, and no lines", Shape.NOT_JSON),
     "no UTF-8": (NDJSON, b'{"a":"\xe4"}\n', "the body is not UTF-8: byte 0xe4 near 6", Shape.UNPARSED),
-    "a failure in the last line": (NDJSON, b'1\n{"exception":"x"}\n', "line 2 has nothing but 'exception'", Shape.NONE),
-    "a failure alone": (NDJSON, b'{"error":"x","status":400}\n', "line 1 has nothing but 'error'", Shape.NONE),
     "no separator": (SEQUENCE, b'{"a":1}\n', "the body does not begin with a record separator", Shape.UNPARSED),
     "a cut number": (SEQUENCE, b"\x1e12\x1e3\n", "text 1 of the sequence is cut", Shape.UNPARSED),
     "a cut text": (SEQUENCE, b'\x1e{"a":\x1e3\n', "text 1 of the sequence is cut", Shape.UNPARSED),
@@ -104,7 +101,8 @@ def test_g1_any_table_that_is_written_is_read(rows: list[list[str]], delimiter: 
     """Quotes, line ends and delimiters in values included, for two columns."""
     text = io.StringIO()
     csv.writer(text, delimiter=delimiter).writerows([["a", "b"], *rows])
-    page = read(BodyFormat("csv", delimiter=delimiter), text.getvalue().encode(errors="surrogatepass"))
+    body = text.getvalue().encode(errors="surrogatepass")
+    page = read(BodyFormat("csv", delimiter=delimiter), body, empty=("header only",))
     assert [list(json.loads(record).values()) for record in page.records] == rows
 
 
@@ -195,8 +193,9 @@ async def test_a_table_is_paged_by_an_offset() -> None:
 
 @pytest.mark.parametrize("empty", [[], ["header only"]])
 async def test_g1_a_line_of_text_is_no_table_without_rows(empty: list[str]) -> None:
-    """A message under a good status looks like the names of columns, unless the label or the source says what it is."""
-    text = says(b"Rate limit, try later\n", Content_Type="text/plain")
+    """A message under a good status looks like the names of columns, unless the source says what it is; so does one
+    that is labelled as CSV."""
+    text = says(b"Rate limit, try later\n", Content_Type="text/csv")
     async with told(text) as (api, _, clock, _):
         options: Any = {"records": ".", "format": "csv", "pages": Single(), "empty": empty}
         if empty:
@@ -274,3 +273,56 @@ def test_a_format_that_is_none_is_refused(options: dict[str, Any], words: str) -
     with pytest.raises(UsageError) as caught:
         BodyFormat(**options)
     assert str(caught.value).startswith(words)
+
+
+FAILED = b'{"timestamp":"t","status":500,"error":"Internal Server Error","path":"/x"}\n'
+"""As Spring writes it."""
+
+
+@pytest.mark.parametrize(
+    ("form", "body"),
+    [
+        (NDJSON, FAILED),
+        (NDJSON, b'{"id":1}\n{"id":2}\n' + FAILED),
+        (NDJSON, b'{"id":1}\n{"exception":"x"}\n'),
+        (NDJSON, b'{"errors":["x"],"status":400}\n{"id":1}\n'),
+        (SEQUENCE, b'\x1e{"id":1}\n\x1e' + FAILED),
+    ],
+)
+async def test_g1_a_failure_is_no_record(form: BodyFormat, body: bytes) -> None:
+    """As an only line, a first or a last one; unless a rule says that it is a record."""
+    options: Any = {"records": ".", "format": form, "pages": Single()}
+    async with told(says(body)) as (api, _, clock, _):
+        assert "which looks like a failure in place of a record" in str(await refused(api, clock, **options))
+    rules = (Rule(Action.OK, at="error"), Rule(Action.OK, status=200))
+    async with told(says(body), rules=rules) as (api, _, clock, _):
+        found = [page async for page in api.pages("/", records=".", format=form, pages=Single())]
+        assert len(found[0]) == body.count(b"\n")
+
+
+async def test_a_field_of_records_is_no_failure() -> None:
+    """Where other lines have it, or the last is a record of their kind with one field more."""
+    for body in (b'{"id":1,"error":"x"}\n{"id":2}\n{"id":3,"error":"y"}\n', b'{"id":1}\n{"id":2,"error":"y"}\n'):
+        async with told(says(body)) as (api, _, clock, _):
+            assert len(await collected(api, clock, records=".", format="ndjson", pages=Single())) > 1
+
+
+@pytest.mark.parametrize(
+    ("rule", "form", "shape", "body", "records"),
+    [
+        (Rule(Action.END, at="status"), NDJSON, "list", b'{"status":"NO_DATA"}\n', 0),
+        (Rule(Action.END, at="status"), "json", "list or object", b'{"status":"NO_DATA"}', 0),
+        (Rule(Action.ABSENT, at="status"), "json", "list or object", b'{"status":"NO_DATA"}', 0),
+        (Rule(Action.ABSENT, header="X-Last"), NDJSON, "list", b'{"status":"NO_DATA"}\n', 0),
+        (Rule(Action.END, text="no data"), CSV, "list", b"no data\n", 0),
+        (Rule(Action.END, text="no data"), CSV, "list", b'{\n"m":"no data"}\n', 0),
+        (Rule(Action.END, text="no data"), NDJSON, "list", b"Sorry, no data", 0),
+        (Rule(Action.END, header="X-Last"), NDJSON, "list", b'{"status":"NO_DATA"}\n', 1),
+        (Rule(Action.END, header="X-Last"), CSV, "list", b"a\n1\n2\n", 2),
+    ],
+)
+async def test_g1_what_a_rule_found_is_no_record(rule: Rule, form: Any, shape: Any, body: bytes, records: int) -> None:
+    """A last page that a header tells of has its records."""
+    async with told(says(body, X_Last="1"), rules=(rule,)) as (api, _, _, _):
+        pages = api.pages("/", pages=Single(), records=".", format=form, shape=shape)
+        assert sum([len(page) async for page in pages]) == records

@@ -12,13 +12,14 @@ from haulier.api.errors import ApiError
 from haulier.api.paging.paginator import Single
 from haulier.api.paging.positions import Offset
 from haulier.api.paging.totals import Total
-from haulier.api.records.skipped_rows import Skip
+from haulier.api.records.skipped_rows import Skip, Skipper
 from haulier.cli.main import main
 from tests.api.paging.rig import Asked, Reply, ids_of, session_with
 from tests.docs import fake_server
 
 GONE = Skip("doc.missing")
 DELETED = Skip("state", "deleted")
+NO: list[Any] = ["false", "0", "N", "no", "", 0.0, -0.0, [], {}]
 
 
 @pytest.mark.parametrize(
@@ -30,6 +31,10 @@ DELETED = Skip("state", "deleted")
         (GONE, {"doc": {"missing": None}}, False),
         (GONE, {"doc": []}, False),
         (GONE, "missing", False),
+        *((GONE, {"doc": {"missing": no}}, False) for no in NO),
+        (GONE, {"doc": {"missing": 0.5}}, True),
+        (GONE, {"doc": {"missing": "gone"}}, True),
+        (DELETED, {"state": "\ud800"}, False),
         (DELETED, {"state": "deleted"}, True),
         (DELETED, {"state": "Deleted"}, False),
         (Skip("n", 0), {"n": 0}, True),
@@ -46,6 +51,19 @@ async def test_a_rule_takes_what_it_names(rule: Skip, row: Any, is_skipped: bool
             for record in page.records
         ]
         assert (len(found), api.usage.skipped) == ((2, 1) if is_skipped else (3, 0))
+
+
+@pytest.mark.parametrize(("row", "is_skipped"), [(b'{"gone":[ ]}', 0), (b'{"gone":{ }}', 0), (b'{"gone":{ "a":1}}', 1)])
+def test_empty_values_may_have_spaces(row: bytes, is_skipped: int) -> None:
+    assert Skipper([Skip("gone")]).count([row]) == is_skipped
+
+
+@pytest.mark.parametrize("text", [" ", "none", "F", "0000-00-00", "0001-01-01T00:00:00Z", "-"])
+async def test_a_text_that_may_mean_either_is_an_error(text: str) -> None:
+    """Neither is a record lost, nor a row that is none kept."""
+    async with session_with(lambda asked: Reply({"rows": [{"gone": text}]})) as (api, _):
+        with pytest.raises(ApiError, match=r'Say in `skip` which value is meant: \{ at = "gone", is = "..." \}'):
+            await ids_of(api.pages("/", pages=Single(), records="rows", skip=[Skip("gone")]))
 
 
 def answer(asked: Asked) -> Reply:

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from multidict import CIMultiDict, CIMultiDictProxy
 
-from haulier.api.body_format import BodyFormat
+from haulier.api.answers.judgement import judge
+from haulier.api.body_format import BodyFormat, CharsetProblem
 from haulier.api.errors import ApiError, Fault, Shape
+from haulier.api.http.transport import Response
 from haulier.api.paging.paginator import Single
+from haulier.api.requester import CHARSET_WARNING
+from haulier.api.wire.body import decode_body
 from haulier.api.wire.charset import CharsetError, to_utf8
+from haulier.api.wire.framing import Framing
 from tests.api.paging.rig import client_of
 from tests.api.wire.raw_server import Answer, Do, gzipped, http, raw_server
 from tests.api.wire.wire import fault_of, get, transport_to
@@ -17,6 +24,7 @@ from tests.api.wire.wire import fault_of, get, transport_to
 TEXT = '{"rows":[{"name":"Zoë €"}]}'
 LATIN = '{"rows":[{"name":"Zoë"}]}'
 JSON = "application/json"
+NO_HEADERS: CIMultiDictProxy[str] = CIMultiDictProxy(CIMultiDict())
 
 DECLARES = "its header declares the charset "
 
@@ -29,6 +37,11 @@ GOOD: dict[str, tuple[bytes, str, str, str]] = {
     "UTF-8": (TEXT.encode(), f"{JSON}; charset=utf8", "", TEXT),
     "no charset": (TEXT.encode(), JSON, "", TEXT),
     "an empty one": (TEXT.encode(), f"{JSON}; charset=", "", TEXT),
+    "UTF-8 all the same": (TEXT.encode(), f"{JSON}; charset=iso-8859-1", "", TEXT),
+    "UTF-8 under UTF-16": (TEXT.encode(), f"{JSON}; charset=utf-16", "", TEXT),
+    "UTF-8 under GBK": ('{"a":"€"}'.encode(), f"{JSON}; charset=gbk", "", '{"a":"€"}'),
+    "UTF-8 under no charset": (TEXT.encode(), f"{JSON}; charset=utf8mb4", "", TEXT),
+    "ASCII under no charset": (b"{}", f"{JSON}; charset=binary", "", "{}"),
     "ASCII under any": (b'{"a":1}', f"{JSON}; charset=us-ascii", "", '{"a":1}'),
     "declared by the source": (TEXT.encode("cp1252"), f"{JSON}; charset=utf-8", "windows-1252", TEXT),
     "declared, where the header is wrong": (TEXT.encode(), f"{JSON}; charset=iso-8859-1", "utf-8", TEXT),
@@ -38,14 +51,14 @@ GOOD: dict[str, tuple[bytes, str, str, str]] = {
 @pytest.mark.parametrize("name", GOOD)
 def test_a_body_is_turned_into_utf8(name: str) -> None:
     body, content_type, declared, text = GOOD[name]
-    assert to_utf8(body, content_type, declared).decode("utf-8-sig") == text
+    assert to_utf8(body, content_type, declared)[0].decode("utf-8-sig") == text
 
 
 BAD: dict[str, tuple[bytes, str, str, str, bool]] = {
-    "unknown": (b"{}", "binary", "", DECLARES + "'binary', which is not known", False),
-    "a codec that is none": (b"{}", "hex", "", DECLARES + "'hex', which is not known", False),
-    "UTF-8 all the same": (TEXT.encode(), "iso-8859-1", "", DECLARES + "'iso-8859-1', and its bytes are UTF-8", False),
-    "UTF-8 under UTF-16": (TEXT.encode(), "utf-16", "", DECLARES + "'utf-16', and its bytes are UTF-8", False),
+    "unknown": (b'{"a":"\xe4"}', "binary", "", DECLARES + "'binary', which is not known", False),
+    "a codec that is none": (b'{"a":"\xe4"}', "hex", "", DECLARES + "'hex', which is not known", False),
+    "one with states": (b'{"a":"~{<:~}"}', "hz", "", DECLARES + "'hz', which is not known", False),
+    "GBK, or UTF-8": ('{"a":"鑱旂郴"}'.encode("gbk"), "gbk", "", DECLARES + "'gbk', and its bytes are UTF-8 as", False),
     "Windows' letters": (TEXT.encode("cp1252"), "latin1", "", "it has the byte 0x80 near 22, for which the", False),
     "not in its charset": (
         b'{"a":"\x81"}',
@@ -81,9 +94,9 @@ def test_g6_no_body_is_guessed_at(name: str) -> None:
     assert caught.value.problem.is_of_data is is_of_data
 
 
-async def test_lists_and_single_values_are_read_in_their_charset() -> None:
-    """Records are transcoded whole; what contradicts its header is an error that says what to write, before a record of
-    it is kept."""
+async def test_lists_and_single_values_are_read_in_their_charset(caplog: pytest.LogCaptureFixture) -> None:
+    """Records are transcoded whole. JSON is UTF-8 by its standard, whatever single-byte charset the header says, which
+    is told. Where both can be meant it is an error that says what to write."""
     latin = [http(LATIN.encode("latin-1"), content_type=f"{JSON}; charset=iso-8859-1")]
     wrong = [http(LATIN.encode(), content_type=f"{JSON}; charset=iso-8859-1")]
     options: dict[str, Any] = {"pages": Single(), "records": "rows"}
@@ -92,14 +105,15 @@ async def test_lists_and_single_values_are_read_in_their_charset() -> None:
         assert [record.decode() async for page in pages for record in page.records] == ['{"name":"Zoë"}']
         assert await client.session().json("/", at="rows.0.name") == "Zoë"
     async with raw_server(wrong) as server, client_of(server.url) as client:
-        with pytest.raises(
-            ApiError, match=r"its bytes are UTF-8. Write the charset that the API really uses"
-        ) as caught:
+        for form in (BodyFormat(), BodyFormat(charset="utf-8")):
+            pages = client.session().pages("/", **options, format=form)
+            assert [record.decode() async for page in pages for record in page.records] == ['{"name":"Zoë"}']
+    assert [record.getMessage() for record in caplog.records].count(CHARSET_WARNING) == 1
+    gbk = [http('{"rows":[{"a":"鑱旂郴"}]}'.encode("gbk"), content_type=f"{JSON}; charset=gbk")]
+    async with raw_server(gbk) as server, client_of(server.url) as client:
+        with pytest.raises(ApiError, match=r"UTF-8 as well. Write the charset that the API really uses") as caught:
             await anext(client.session().pages("/", **options))
         assert caught.value.shape is Shape.CHARSET
-        form = BodyFormat(charset="utf-8")
-        pages = client.session().pages("/", **options, format=form)
-        assert [record.decode() async for page in pages for record in page.records] == ['{"name":"Zoë"}']
 
 
 @pytest.mark.parametrize("coding", ["none", "Identity", "UTF-8", "", "binary", "8bit", "identity, gzip", "GZIP, utf-8"])
@@ -125,3 +139,18 @@ async def test_json_under_another_label_is_json(label: str) -> None:
             assert len(found[0]) == 1
     async with raw_server(cut) as server, transport_to(server) as transport:
         assert (await fault_of(transport, server)).kind is Fault.CUT
+
+
+@pytest.mark.parametrize("status", [200, 503])
+async def test_a_page_for_people_is_one_in_any_charset(status: int) -> None:
+    """No item is charged for a maintenance page whose charset cannot be read, nor for an error in another charset than
+    the data has."""
+    body = "<html><body>Maintenance, 保守中".encode("shift_jis") + b"\xff"
+    answer = Response(status, NO_HEADERS, body, charset_problem=CharsetProblem("x", True))
+    assert judge(answer, now=datetime.now(UTC)).is_outage
+    refusal = http(b'{"error":"d\xe9j\xe0"}', status="400 Bad Request", content_type=JSON)
+    async with raw_server([refusal]) as server, client_of(server.url) as client:
+        with pytest.raises(ApiError, match="status 400"):
+            await anext(client.session().pages("/", pages=Single(), records="r", format=BodyFormat(charset="utf-16")))
+    magic = b"\x1f\x8b\x08"
+    assert decode_body(magic, NO_HEADERS, Framing(3), 9, BodyFormat(charset="cp437")) == (magic, None)

@@ -33,14 +33,16 @@ def find_body_problem(response: Response, form: BodyFormat = PLAIN_JSON) -> Body
     """Judge by media type, first and last byte whether the body can be what it should be."""
     media_type = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
     body = response.body
-    if (charset := response.charset_problem) is not None:
+    first = body[:1024].lstrip()[:1] or body.lstrip()[:1]
+    if first == b"<":
+        return _find_page_problem(body)
+    if (charset := response.charset_problem) is not None and not charset.is_harmless:
         shape = Shape.UNPARSED if charset.is_of_data else Shape.CHARSET
         return BodyProblem(f"a body that cannot be read: {charset.reason}", shape=shape)
-    first = body[:1024].lstrip()[:1] or body.lstrip()[:1]
     if not first:
         # An empty line is an answer without lines; no byte at all may be a failure.
         return None if form.has_lines and body else BodyProblem("an empty body", shape=Shape.NO_BODY)
-    if first == b"<" or ("html" in media_type and first not in _JSON_BEGINNINGS and not form.has_lines):
+    if "html" in media_type and first not in _JSON_BEGINNINGS and not form.has_lines:
         return _find_page_problem(body)
     if form.has_lines:
         return _find_line_problem(body, first, form)
@@ -77,8 +79,10 @@ def find_failure(body: bytes) -> BodyProblem | None:
     except (msgspec.DecodeError, RecursionError):
         hidden = hide(body)
         return None if hidden is None or hidden.body == body else find_failure(hidden.body)
-    if key is None:
-        return None
+    return None if key is None else failure_problem(key)
+
+
+def failure_problem(key: str) -> BodyProblem:
     return BodyProblem(
         f"something at {key!r}, which looks like a failure in place of a record. Write a rule for it: "
         f'{{ at = "{key}", action = "retry_later" }}; "absent" instead of "retry_later", if there is no such record; '

@@ -14,6 +14,7 @@ import msgspec
 from haulier.api.answers.body_problem import BodyProblem, find_body_problem, find_failure
 from haulier.api.answers.declared_wait import DeclaredWait, find_wait
 from haulier.api.answers.graphql_errors import ErrorMeaning, find_errors
+from haulier.api.answers.line_failure import find_line_failure
 from haulier.api.body_format import PLAIN_JSON, BodyFormat
 from haulier.api.errors import CAPTIVE_PORTAL_STATUS, GATEWAY_STATUSES, UNSUPPORTED_STATUSES, Action, Fault, Shape
 from haulier.api.http.ratelimit_headers import is_exhausted, rate_limits
@@ -46,6 +47,8 @@ class Judgement:
     retry_after_seconds: float | None = None
     is_throttling: bool = False
     shape: Shape = Shape.NONE
+    is_by_body: bool = False
+    """By a rule that found something in the body."""
 
     @property
     def final(self) -> Action:
@@ -279,7 +282,7 @@ def _by_body(response: Response, expected: ExpectedAnswer) -> Judgement:
         return Judgement(Action.RETRY_LATER, f"status {response.status}, which has no content", shape=Shape.NO_BODY)
     problem = find_body_problem(response, expected.form) if expected.wants_json else None
     if problem is None and expected.may_fail_as_record and expected.graphql_errors is None:
-        problem = find_failure(response.body)
+        problem = (find_line_failure if expected.form.has_lines else find_failure)(response.body)
     return _OK if problem is None else _by_problem(problem)
 
 
@@ -304,7 +307,8 @@ def _with_wait(judgement: Judgement, wait: float | None) -> Judgement:
 
 
 def _by_rule(rule: Rule, status: int, wait: float | None) -> Judgement:
-    judgement = Judgement(rule.action, f"status {status}, by a rule of the source")
+    is_by_body = rule.at is not None or rule.text is not None
+    judgement = Judgement(rule.action, f"status {status}, by a rule of the source", is_by_body=is_by_body)
     if rule.action is Action.RETRY:
         judgement = replace(judgement, retries=MAX_RETRIES_IN_PLACE)
     return _with_wait(judgement, wait)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 import msgspec
 from msgspec import Raw
 
-from haulier.api.errors import PagingError
+from haulier.api.errors import BodyError, PagingError
 from haulier.api.paging.declared_end import CHECKS_ONLY, Missing, check_words
 from haulier.api.paging.paginator import PageAnswer, PageRequest, text_of_raw
 from haulier.api.records.paths import check_path, describe, first_byte
@@ -47,5 +47,11 @@ class Continuation:
         own = request.first_query if request.has_token else request.query
         following = replace(request, query=own, first_query=own, has_token=True)
         for name, value in msgspec.json.decode(found, type=dict[str, Raw]).items():
-            following = following.with_query(name, text_of_raw(value, f"{self.at}.{name}"))
+            if bytes(value) == b"null":
+                continue  # Not there.
+            try:
+                text = text_of_raw(value, f"{self.at}.{name}")
+            except BodyError as error:
+                raise PagingError(f"{error}, which is a parameter of the next request") from None
+            following = following.with_query(name, text)
         return following

@@ -8,6 +8,7 @@ from msgspec import Raw
 
 from haulier.api.errors import BodyError, PagingError, Shape
 from haulier.api.paging.declared_end import CHECKS_ONLY, END_WORDS, End, Missing, check_ends, flag_of
+from haulier.api.paging.form_body import form_text
 from haulier.api.paging.page_size import allow_smaller, declared_size
 from haulier.api.paging.paginator import PageAnswer, PageRequest, text_of_raw
 from haulier.api.paging.positions import check_flags, flag_says_end
@@ -57,6 +58,8 @@ class Key:
     def was_sent(self, request: PageRequest, value: str | Raw) -> bool:
         if self.body:
             sent = request.field(self.body)
+            if request.form is not None:
+                return bool(sent == form_text(value))
             return (isinstance(sent, Raw) and isinstance(value, Raw) and bytes(sent) == bytes(value)) or sent == value
         sent = request.query_value(self.query) if self.query else request.header_value(self.header)
         return sent == (value if isinstance(value, str) else text_of_raw(value, self.at))

@@ -15,7 +15,7 @@ FORM_TYPE: Final = "application/x-www-form-urlencoded"
 
 def with_form_field(form: Pairs, name: str, value: Any) -> Pairs:
     """Set a field, in its old place if it had one."""
-    text = _text(value)
+    text = form_text(value)
     if form_field(form, name) is None:
         return (*form, (name, text))
     return tuple((known, text if known == name else old) for known, old in form)
@@ -29,7 +29,7 @@ def encoded_form(form: Pairs) -> bytes:
     return urlencode(form, errors="surrogatepass").encode()
 
 
-def _text(value: Any) -> str:
+def form_text(value: Any) -> str:
     """A token of the API's keeps its digits."""
     if isinstance(value, Raw):
         text = bytes(value)

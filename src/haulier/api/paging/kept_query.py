@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from typing import Final
-from urllib.parse import parse_qsl, urljoin, urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from haulier.api.http.urls import Pairs
 from haulier.api.paging.paginator import PageRequest
@@ -21,23 +21,26 @@ _POSITION_NAMES: Final = frozenset(
 """How APIs call a page's position, in letters only: a link has its own."""
 
 
-def keep_parameters(following: PageRequest, request: PageRequest, base: str, *, keep_query: bool) -> PageRequest:
+def keep_parameters(
+    following: PageRequest, request: PageRequest, target: str, asked: str, *, keep_query: bool
+) -> PageRequest:
     """Add the parameters that a link lacks or, without ``keep_query``, name them for a warning.
 
-    A link to another path holds its state there.
+    ``target``: where the link leads; ``asked``: the address of the page that it came with. A link to another path holds
+    its state there.
     """
     own = request.first_query or request.query
     if not own or (request.first_query and not keep_query):
         return replace(following, missing_parameters=()) if request.missing_parameters else following
     try:
-        parts = urlsplit(urljoin(base, following.url))
+        parts, paths = urlsplit(target), [urlsplit(asked).path, urlsplit(request.url).path]
     except ValueError:
         return following  # What is no address is refused where it is sent.
     names = {name for name, _ in parse_qsl(parts.query, keep_blank_values=True)}
     lacking = tuple(pair for pair in own if pair[0] not in names and _bare(pair[0]) not in _POSITION_NAMES)
     if keep_query:
         return replace(following, query=lacking, first_query=own)
-    lacks = () if parts.path != urlsplit(request.url).path else _filters(lacking)
+    lacks = () if parts.path not in paths else _filters(lacking)
     return replace(following, first_query=own, missing_parameters=lacks)
 
 

@@ -39,6 +39,8 @@ def address_of(link: str, *, base: str, home: str, link_origin: str = "", link_b
 
 @lru_cache(maxsize=_CACHED_ADDRESSES)
 def _own_address(link: str, base: str, home: str, link_origin: str, link_base: str) -> str:
+    if link.strip(" ")[:1] in ("", "?", "#"):
+        return resolve(link, base=base, home=home)  # Of the page that it came with, at whatever address that was asked.
     parts = urlsplit(home)
     top = f"{parts.scheme}://{parts.netloc}"
     url = absolute(link, f"{top}/" if link_base else base)

@@ -280,7 +280,8 @@ def follow(
     following = replace(
         request.with_url(link, base), has_token=True, link_origin=kind.link_origin, link_base=kind.link_base
     )
-    return keep_parameters(following, request, base, keep_query=kind.keep_query)
+    target = _target(kind, link, base, answer) if request.first_query or request.query else ""
+    return keep_parameters(following, request, target, answer.url, keep_query=kind.keep_query)
 
 
 def _target(kind: LinkRules, link: str, base: str, answer: PageAnswer) -> str:

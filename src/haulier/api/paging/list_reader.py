@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 
-from haulier.api.answers.judgement import ExpectedAnswer
-from haulier.api.body_format import PLAIN_JSON, BodyFormat
+from haulier.api.answers.judgement import ExpectedAnswer, Judgement
+from haulier.api.body_format import CSV, PLAIN_JSON, BodyFormat
 from haulier.api.errors import Action, BodyError, PagingError
 from haulier.api.http.transport import Response
 from haulier.api.http.urls import LinkError
@@ -17,12 +18,14 @@ from haulier.api.paging.paginator import PageAnswer, PageRequest, Paginator, is_
 from haulier.api.paging.totals import Promise, Total
 from haulier.api.paging.wire_request import wire_request
 from haulier.api.records.empty_forms import EMPTY_LIST_ONLY, EmptyForms
-from haulier.api.records.line_reader import LineReader, check_lines, reader_of
+from haulier.api.records.line_reader import check_lines, reader_of
 from haulier.api.records.next_sign import SignReport
 from haulier.api.records.page import Body, Page
-from haulier.api.records.paths import describe
+from haulier.api.records.paths import ROOT, describe
 from haulier.api.records.record_finder import LIST, may_be_failure
 from haulier.api.records.skipped_rows import Skip, Skipper
+
+_BEFORE_OBJECT: Final = b" \t\r\n\x1e"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +54,11 @@ class Listing:
             has_page_token=has_page_token,
             empty=self.empty if empty is None else empty,
             form=self.form,
-            may_fail_as_record=may_be_failure(self.records, self.shape),
+            may_fail_as_record=(
+                self.records == ROOT and self.form.kind != CSV
+                if self.form.has_lines
+                else may_be_failure(self.records, self.shape)
+            ),
             graphql_errors=self.graphql_errors,
         )
 
@@ -157,12 +164,16 @@ class ListReader:
             answer.feed_marks[-1] if answer.feed_marks else None,
         )
 
-    def read_end(self, response: Response, action: Action) -> ListPage | None:
-        if action is Action.ABSENT and self._listing.shape == "object":
-            return None  # The thing that was asked for: what came instead is no record.
+    def read_end(self, response: Response, judgement: Judgement) -> ListPage | None:
+        is_absent = judgement.action is Action.ABSENT
+        if is_absent and self._listing.shape != LIST:
+            return None  # What came in place of the records is none.
         body = self._pages.read_end(response.body)
         if body is None or not body.page.records:
             return None
+        is_found = judgement.is_by_body or is_absent
+        if is_found and self._takes_whole and len(body.page) == 1 and response.body.lstrip(_BEFORE_OBJECT)[:1] == b"{":
+            return None  # The only object is what the rule found.
         total = None
         if self.promise is not None and self._listing.total is not None:
             answer = PageAnswer(body, response.url, response.headers, self.received + len(body.page))
@@ -184,9 +195,12 @@ class ListReader:
     def body_of(self, response: Response) -> Body:
         if self._listing.empty.takes_answer(response.status, response.body):
             return self._pages.without_records()
-        if isinstance(self._pages, LineReader):
-            return self._pages.read(response.body, response.headers.get("Content-Type", ""))
         return self._pages.read(response.body)
+
+    @property
+    def _takes_whole(self) -> bool:
+        """Objects stand where an answer's top would."""
+        return self._listing.records == ROOT and (self._listing.form.has_lines or self._listing.shape != LIST)
 
     @property
     def _is_total_exact(self) -> bool:

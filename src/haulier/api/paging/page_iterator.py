@@ -304,7 +304,7 @@ class PageIterator:
                 expected=self._listing.expected(has_page_token=request.has_token),
                 rules=request.end_rules,
                 is_first_page=False,
-                read_end=lambda response, action: None,
+                read_end=lambda response, judgement: None,
             )
         except ApiError as error:
             if not may_be_past_end(error):
@@ -398,7 +398,7 @@ class PageIterator:
             lambda response: self._reader.total_of(total, response),
             expected=self._listing.expected(),
             rules=first.end_rules,
-            read_end=lambda response, action: self._reader.total_of(total, response),
+            read_end=lambda response, judgement: self._reader.total_of(total, response),
         )
         again = answered.value
         if again is not None and promise.fits(received, again) and (promise.may_move or again == promise.first):

@@ -97,7 +97,10 @@ def failure_in(body: bytes | Raw) -> str | None:
         return None
     top = msgspec.json.decode(raw, type=dict[str, Raw])
     for name, value in top.items():
-        if first_byte(value) == b"{" and (key := _failing(msgspec.json.decode(value, type=dict[str, Raw]))) is not None:
+        if (
+            first_byte(value) == b"{"
+            and (key := failing_key(msgspec.json.decode(value, type=dict[str, Raw]))) is not None
+        ):
             return f"{name}.{key}"
     return None
 
@@ -105,7 +108,7 @@ def failure_in(body: bytes | Raw) -> str | None:
 def failure_at_top(body: bytes | Raw) -> str | None:
     if first_byte(raw := msgspec.json.decode(body, type=Raw)) != b"{":
         return None
-    return _failing(msgspec.json.decode(raw, type=dict[str, Raw]))
+    return failing_key(msgspec.json.decode(raw, type=dict[str, Raw]))
 
 
 def is_bare_failure(text: bytes) -> str | None:
@@ -116,11 +119,11 @@ def is_bare_failure(text: bytes) -> str | None:
         members = msgspec.json.decode(text, type=dict[str, Raw])
     except (msgspec.DecodeError, RecursionError):
         return None
-    key = _failing(members)
+    key = failing_key(members)
     return key if {name.lower() for name in members} <= _FAILURE_KEYS | _EXPLAINING_KEYS else None
 
 
-def _failing(members: dict[str, Raw]) -> str | None:
+def failing_key(members: dict[str, Raw]) -> str | None:
     return next(
         (
             key

@@ -9,12 +9,20 @@ from typing import Any, Final
 import msgspec
 from msgspec import Raw
 
+from haulier.api.errors import Action, PagingError
 from haulier.api.records.page import Page
 from haulier.api.records.paths import check_path, raw_at
 from haulier.api.records.picker import ValuePicker
 from haulier.api.records.slices import Bytes, Records
 
-_BLANK_VALUES: Final = (b"null", b"false", b'""', b"[]", b"{}", b"0")
+_FLAGS: Final = {
+    "true": True, "1": True, "t": True, "y": True, "yes": True, "on": True,
+    "": False, "false": False, "0": False, "n": False, "no": False,
+}  # fmt: skip
+"""Texts that are flags, in any case."""
+_DOUBTFUL_WORDS: Final = frozenset({"f", "off", "none", "null", "nil", "undefined", "nan", "na", "n/a"})
+_TIME_ZERO: Final = "0001-01-01"
+"""How Go and .NET write no time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +30,8 @@ class Skip:
     """Rows that are no records: ``Skip("missing")``, or ``Skip("status", "deleted")``."""
 
     at: str
-    """Path in a row, with a value that is not null, false, 0 or empty."""
+    """Path in a row, with a value that is not null, false, 0 or empty. Texts such as "false", "N" and "0" are read as
+    flags are; one that may mean yes or no, such as "none", is an error."""
     equals: str | int | bool | None = None
     """The value that is meant."""
 
@@ -33,9 +42,36 @@ class Skip:
         if found is None:
             return False
         if self.equals is None:
-            return bytes(found) not in _BLANK_VALUES
-        value: Any = msgspec.json.decode(found)
+            return self._is_set(bytes(found))
+        try:
+            value: Any = msgspec.json.decode(found)
+        except msgspec.DecodeError:
+            return False  # Half a pair of surrogates, which no text of a source holds.
         return type(value) is type(self.equals) and bool(value == self.equals)
+
+    def _is_set(self, value: bytes) -> bool:
+        """Raises `PagingError` for what may mean either: the row would be lost, or be a record."""
+        match value[:1]:
+            case b"{" | b"[":
+                return bool(value[1:-1].strip())
+            case b"n" | b"f":
+                return False
+            case b"t":
+                return True
+            case b'"':
+                text = value[1:-1].decode(errors="replace").lower()
+            case _:
+                return any(digit in b"123456789" for digit in value.lower().partition(b"e")[0])
+        if (flag := _FLAGS.get(text)) is not None:
+            return flag
+        is_word = any(sign.isalpha() or (sign.isdigit() and sign != "0") for sign in text)
+        if not is_word or text.strip() in _DOUBTFUL_WORDS or text.startswith(_TIME_ZERO):
+            raise PagingError(
+                f"the text at {self.at!r} of a row may mean that it is skipped, or that it is not. Say in `skip` which "
+                f'value is meant: {{ at = "{self.at}", is = "..." }}.',
+                action=Action.POISON,
+            )
+        return True
 
 
 class Skipper:

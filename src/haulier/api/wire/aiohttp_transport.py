@@ -149,7 +149,7 @@ class AiohttpTransport:
         return answer
 
     async def _receive(self, request: Request, answer: _Answer, first_byte_seconds: float) -> Response:
-        is_delimited = True
+        is_delimited, form = True, request.format
         try:
             framing = framing_of(request.method, answer.status, answer.headers)
             is_delimited = framing.is_delimited
@@ -157,7 +157,8 @@ class AiohttpTransport:
             if not 200 <= answer.status < 300:
                 # Only data must show its own end; the body of an error is read by rules and people.
                 framing = replace(framing, is_delimited=True)
-            arguments = (wire, answer.headers, framing, self._settings.max_body_bytes, request.format)
+                form = replace(form, charset="")  # It is declared of the data.
+            arguments = (wire, answer.headers, framing, self._settings.max_body_bytes, form)
             if is_heavy(wire, codings_of(answer.headers), framing):
                 body, charset_problem = await asyncio.to_thread(decode_body, *arguments)
             else:

@@ -12,7 +12,7 @@ import msgspec
 from isal import isal_zlib
 from multidict import CIMultiDictProxy
 
-from haulier.api.body_format import PLAIN_JSON, BodyFormat, CharsetProblem
+from haulier.api.body_format import CSV, PLAIN_JSON, BodyFormat, CharsetProblem
 from haulier.api.errors import Fault
 from haulier.api.http.transport import TransportError
 from haulier.api.records.paths import ROOT, raw_at
@@ -66,14 +66,16 @@ def decode_body(
     problem: CharsetProblem | None = None
     content_type = headers.get("Content-Type", "")
     try:
-        body = to_utf8(body, content_type, form.charset)
+        # A file that is gzip itself is unzipped first (`haulier.api.wire.gzip_file`).
+        if not body.startswith(_GZIP_MAGIC):
+            body, problem = to_utf8(body, content_type, form.charset, is_json=form.kind != CSV)
     except CharsetError as error:
         problem = error.problem
     if len(body) > limit:
         raise TransportError(Fault.TOO_LARGE, f"the body has {len(body)} bytes in UTF-8; max_body_bytes is {limit}")
     body = strip_bom(body)
     # What has lines is told apart by its last one, or by a total (`haulier.api.records.line_reader`).
-    if not framing.is_delimited and not form.has_lines and not problem:
+    if not framing.is_delimited and not form.has_lines and (problem is None or problem.is_harmless):
         _demand_end(body, content_type)
     return body, problem
 
