@@ -268,6 +268,14 @@ MISTAKES: dict[str, Mistake] = {
         'query = { since = { encoded = "a", raw = true } }\nrecords = "rows"',
         "streams.flights.query.since.raw: unknown key. Available: encoded.",
     ),
+    "lines with a token": (
+        'records = "rows"',
+        'records = "."\nformat = "ndjson"',
+        (
+            "streams.flights.format: `pages` reads 'next' beside the records, where lines have nothing. Page by a "
+            "header, the Link header, an offset, a page number or `seek`."
+        ),
+    ),
     "a way to be empty": (
         'records = "rows"',
         'records = "rows"\nempty = ["nil"]',

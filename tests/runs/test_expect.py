@@ -79,6 +79,12 @@ def test_what_is_short_for_a_reason_is_not_counted_twice(records: int, totals: T
     assert records_off({"things": (100, 105)}, {"things": records}, totals) == off
 
 
+@pytest.mark.parametrize(("records", "off"), [(100, 0), (97, 0), (98, 1), (96, 1), (101, 1)])
+def test_rows_that_are_skipped_are_counted_or_not(records: int, off: int) -> None:
+    """One of both counts must fit exactly; what lies between is a record lost."""
+    assert records_off({"things": (100, 100)}, {"things": records}, Totals(), {"things": 3}) == off
+
+
 async def test_the_first_count_comes_before_the_first_message(place: Place) -> None:
     """An API that grows from the first message on grows between the two counts."""
     asked: list[int] = []

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from haulier.api.body_format import FORMAT_KINDS, BodyFormat
+from haulier.api.paging.paginator import body_path_of
 from haulier.api.paging.totals import Total
 from haulier.api.records.line_reader import check_lines
 from haulier.config.fields import Field, TableShape
 from haulier.config.place import Place
 from haulier.config.value_kinds import Choice, Flag, TableOf, Text, WordOr, errors_at
+from haulier.errors import UsageError
 from haulier.sources.recipe import ListLookup, StreamRecipe
 
 KIND = Field(
@@ -56,3 +58,8 @@ def check_format(recipe: StreamRecipe | ListLookup, total: Total | None, place: 
     with errors_at(place.at("format")):
         total_at = "" if total is None else total.at
         check_lines(recipe.format, recipe.records, recipe.shape, recipe.empty, total_at)
+        if recipe.format.has_lines and (path := body_path_of(recipe.pages)):
+            raise UsageError(
+                f"`pages` reads {path!r} beside the records, where lines have nothing. Page by a header, the Link "
+                "header, an offset, a page number or `seek`."
+            )

@@ -186,6 +186,8 @@ def read_stream(name: str, value: Any, place: Place) -> StreamRecipe:
             )
     if JSON in table and FORM in table:
         raise place.error("`json` and `form` cannot be used together.", "Keep the one that the API reads.")
+    if FORM in table and getattr(table.need(PAGES), "body_at", None):
+        raise place.error("`form` cannot be used with `body_at` in `pages`, which is about JSON.", "Write `json`.")
     if is_get and _needs_body(table.need(PAGES)):
         raise place.at("pages").error(
             "these pages are asked for in the body, and a GET request has none.", "Write `post` in place of `get`."

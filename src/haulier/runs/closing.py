@@ -238,7 +238,7 @@ class Closer:
         found = {
             "poison": totals.poisoned,
             "damaged": totals.damaged,
-            "count": records_off(expected, sums.streams, totals),
+            "count": records_off(expected, sums.streams, totals, sums.skipped),
             "absent": await wholly_absent(self.lake, run, ledger, sums.absent, sums.streams),
         }
         reasons = {reason: found[reason] for reason in VERDICT_REASONS if found[reason]}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from types import MappingProxyType
 from typing import Literal
 
 from haulier.clock import Clock
@@ -53,17 +54,23 @@ async def expected_range(lake: Lake, run: Run) -> dict[str, tuple[int, int]]:
     return {stream: (min(found), max(found)) for stream, found in counts.items()}
 
 
-def records_off(expected: Mapping[str, tuple[int, int]], streams: Mapping[str, int], totals: Totals) -> int:
+def records_off(
+    expected: Mapping[str, tuple[int, int]],
+    streams: Mapping[str, int],
+    totals: Totals,
+    skipped: Mapping[str, int] = MappingProxyType({}),
+) -> int:
     """Return the number of records too many or too few (reason ``count``).
 
     Too few count only where no item is poisoned, damaged or discarded: the verdict names those, and a discard does not
-    hold back ``complete``.
+    hold back ``complete``. The API counts ``skipped`` rows, by stream, or it does not: one of both must fit.
     """
     off = 0
     is_whole = not (totals.poisoned or totals.damaged or totals.discarded)
     for stream, (least, most) in expected.items():
         records = streams.get(stream, 0)
-        off += max(0, records - most) + (max(0, least - records) if is_whole else 0)
+        counts = {records, records + skipped.get(stream, 0)}
+        off += min(max(0, count - most) + (max(0, least - count) if is_whole else 0) for count in counts)
     return off
 
 

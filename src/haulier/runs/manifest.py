@@ -109,6 +109,8 @@ class ManifestSums:
     streams: dict[str, int] = field(default_factory=dict)
     absent: dict[str, int] = field(default_factory=dict)
     """By stream."""
+    skipped: dict[str, int] = field(default_factory=dict)
+    """By stream."""
     _unseen: dict[str, str] = field(default_factory=dict)
     _seen: set[str] = field(default_factory=set)
 
@@ -118,6 +120,8 @@ class ManifestSums:
             self.streams[entry.stream] = self.streams.get(entry.stream, 0) + entry.records_done
             if entry.absent:
                 self.absent[entry.stream] = self.absent.get(entry.stream, 0) + entry.absent
+            if entry.skipped:
+                self.skipped[entry.stream] = self.skipped.get(entry.stream, 0) + entry.skipped
             self._add_sign(entry)
 
     @property

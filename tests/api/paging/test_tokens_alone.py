@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from haulier.api.errors import ApiError, PagingError
+from haulier.api.http.urls import Link
 from haulier.api.paging.cursors import Cursor, Key
 from haulier.api.paging.loop_guard import PaginationLoopError
 from haulier.api.paging.paginator import Paginator
@@ -30,6 +31,20 @@ async def test_all_other_parameters_are_off() -> None:
         {"limit": "1", "q": "x"},
         {"token": "t1", "shard": "3"},
         {"token": "t2", "shard": "4"},
+    ]
+
+
+async def test_the_query_of_a_link_is_off_too() -> None:
+    """A record's link begins the list; behind its token nothing of it is sent."""
+    said = [says({"rows": rows(0, 1), "next": "t1"}), says({"rows": rows(1, 2)})]
+    async with told(*said) as (api, transport, _, _):
+        pages = api.pages(
+            Link("http://api.test/items?q=x"), pages=Cursor("next", query="token", alone=True), records="rows"
+        )
+        assert await ids_of(pages) == [0, 1]
+    assert [request.url for request in transport.requests] == [
+        "http://api.test/items?q=x",
+        "http://api.test/items?token=t1",
     ]
 
 

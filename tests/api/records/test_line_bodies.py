@@ -19,6 +19,7 @@ from haulier.api.paging.cursors import Cursor
 from haulier.api.paging.paginator import Single
 from haulier.api.paging.positions import Offset
 from haulier.api.paging.totals import Total
+from haulier.api.records import line_reader
 from haulier.api.records.empty_forms import EmptyForms
 from haulier.api.records.line_reader import LineReader
 from haulier.api.records.page import Page
@@ -273,6 +274,14 @@ def test_a_format_that_is_none_is_refused(options: dict[str, Any], words: str) -
     with pytest.raises(UsageError) as caught:
         BodyFormat(**options)
     assert str(caught.value).startswith(words)
+
+
+def test_g9_a_table_that_grows_too_large_is_asked_for_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each row repeats the names of its columns."""
+    monkeypatch.setattr(line_reader, "MAX_TABLE_BYTES", 100)
+    with pytest.raises(ApiError, match="the rows of a table of 24 bytes take more than 100") as caught:
+        read(CSV, b"a_long_name\n" + b"1\n" * 6)
+    assert caught.value.action is Action.SPLIT
 
 
 FAILED = b'{"timestamp":"t","status":500,"error":"Internal Server Error","path":"/x"}\n'

@@ -152,7 +152,9 @@ class Cursor:
             request = replace(request, url=self.next_path, base="", link_base="api")
         if not self.alone:
             return request
-        return replace(request, query=(), json=None, form=None if request.form is None else ())
+        # The link of a record may have a query of its own.
+        url = request.url.partition("?")[0]
+        return replace(request, url=url, query=(), json=None, form=None if request.form is None else ())
 
     def _key(self) -> Key:
         return Key(self.at, self.from_header, self.query, self.body, self.header)

@@ -261,6 +261,12 @@ def kind_of(paginator: Paginator) -> Paginator:
     return paginator
 
 
+def body_path_of(paginator: Paginator) -> str:
+    """Return a path of the answer that the kind reads; "" where it reads none."""
+    kinds = (kind_of(paginator), *getattr(kind_of(paginator), "also", ()))
+    return next((path for kind in kinds for name in ("at", "more", "done") if (path := getattr(kind, name, ""))), "")
+
+
 def is_counting(paginator: Paginator) -> bool:
     return bool(getattr(kind_of(paginator), "is_counting", False))
 

@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Raw
 
 from haulier.api.body_format import CSV, JSON_SEQUENCE, BodyFormat
-from haulier.api.errors import BodyError, PagingError, Shape
+from haulier.api.errors import Action, ApiError, BodyError, PagingError, Shape
 from haulier.api.records.empty_forms import HEADER_ONLY, NO_BODY, EmptyForms, is_bare_failure
 from haulier.api.records.page import Body, Page, PageReader, text_of
 from haulier.api.records.paths import ROOT
@@ -22,6 +22,8 @@ from haulier.api.records.slices import Records
 from haulier.api.records.surrogates import hide
 from haulier.errors import UsageError
 
+MAX_TABLE_BYTES: Final = 256 * 1024 * 1024
+"""Rows as objects, each with the names of all columns: a body of short values becomes many times as large."""
 _SPACE: Final = b" \t\r\n"
 _encoder: Final = msgspec.json.Encoder()
 _SEPARATOR: Final = b"\x1e"
@@ -144,7 +146,17 @@ class LineReader(PageReader):
         rows = _table(text, self._form.delimiter)
         _, columns = next(rows, (0, []))
         self._check_columns(columns)
-        found = [_encoder.encode(dict(zip(columns, row, strict=True))) for row in _fitting(rows, columns)]
+        found: list[bytes] = []
+        room = MAX_TABLE_BYTES
+        for row in _fitting(rows, columns):
+            found.append(_encoder.encode(dict(zip(columns, row, strict=True))))
+            room -= len(found[-1])
+            if room < 0:
+                raise ApiError(
+                    f"the rows of a table of {len(text):,} bytes take more than {MAX_TABLE_BYTES:,} as objects with "
+                    "the columns' names. Ask for fewer rows at a time",
+                    action=Action.SPLIT,
+                )
         if not found and not self._columns and HEADER_ONLY not in self._empty.words:
             raise BodyError("the answer is one line: a table without rows, or a message", Shape.HEADER_ONLY)
         self._columns = columns
