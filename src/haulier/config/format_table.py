@@ -61,5 +61,5 @@ def check_format(recipe: StreamRecipe | ListLookup, total: Total | None, place: 
         if recipe.format.has_lines and (path := body_path_of(recipe.pages)):
             raise UsageError(
                 f"`pages` reads {path!r} beside the records, where lines have nothing. Page by a header, the Link "
-                "header, an offset, a page number or `seek`."
+                "header, an offset, a page number or a record's key."
             )

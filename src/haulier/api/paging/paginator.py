@@ -264,7 +264,8 @@ def kind_of(paginator: Paginator) -> Paginator:
 def body_path_of(paginator: Paginator) -> str:
     """Return a path of the answer that the kind reads; "" where it reads none."""
     kinds = (kind_of(paginator), *getattr(kind_of(paginator), "also", ()))
-    return next((path for kind in kinds for name in ("at", "more", "done") if (path := getattr(kind, name, ""))), "")
+    found = (getattr(kind, name, "") for kind in kinds for name in ("at", "more", "done"))
+    return next((path for path in found if path and isinstance(path, str)), "")
 
 
 def is_counting(paginator: Paginator) -> bool:
