@@ -273,7 +273,7 @@ MISTAKES: dict[str, Mistake] = {
         'records = "."\nformat = "ndjson"',
         (
             "streams.flights.format: `pages` reads 'next' beside the records, where lines have nothing. Page by a "
-            "header, the Link header, an offset, a page number or `seek`."
+            "header, the Link header, an offset, a page number or a record's key."
         ),
     ),
     "a way to be empty": (
