@@ -51,9 +51,6 @@ MAX_SUSPECT_RETRIES: Final = 1
 """Such an item was asked for often before."""
 
 _SHOWN_CHARACTERS: Final = 300
-CHARSET_WARNING: Final = (
-    "answers are read as UTF-8, which they are, although their header says otherwise; a charset in `format` settles it"
-)
 
 T = TypeVar("T")
 logger = logging.getLogger("haulier.api")
@@ -279,8 +276,6 @@ class Requester:
                         judgement = judge_outcome(BodyProblem(str(error), is_outage=error.is_outage, shape=error.shape))
                     else:
                         parts.budget.note_success()
-                        if outcome.charset_problem is not None:
-                            self.say_once(CHARSET_WARNING, header=outcome.charset_problem.reason)
                         if not request.part:
                             seconds = outcome.first_byte_seconds
                             parts.patience.note(self._place.stream, seconds, is_first_page=is_first_page)

@@ -12,8 +12,8 @@ from haulier.api.answers.judgement import judge
 from haulier.api.body_format import BodyFormat, CharsetProblem
 from haulier.api.errors import ApiError, Fault, Shape
 from haulier.api.http.transport import Response
+from haulier.api.paging.page_iterator import CHARSET_WARNING
 from haulier.api.paging.paginator import Single
-from haulier.api.requester import CHARSET_WARNING
 from haulier.api.wire.body import decode_body
 from haulier.api.wire.charset import CharsetError, to_utf8
 from haulier.api.wire.framing import Framing

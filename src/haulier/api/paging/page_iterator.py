@@ -35,6 +35,10 @@ from haulier.api.scope.gate import Ahead
 REPORTED_EMPTY_PAGES: Final = 100
 """Empty pages in a row that a person is told of. Microsoft Graph sends some, a sparse search hundreds."""
 
+CHARSET_WARNING: Final = (
+    "answers are read as UTF-8, which they are, although their header says otherwise; a charset in `format` settles it"
+)
+
 _OWN_ORIGIN_ADVICE: Final = (
     ' If it stands behind a proxy, and builds its links with an inner host or with http, write link_origin = "own" in '
     "`pages`: their path and query are then asked for at the API's own url."
@@ -198,6 +202,8 @@ class PageIterator:
             read_end=self._reader.read_end,
             read_anew=lambda response: self._reader.anew().read(request, response),
         )
+        if (charset := answered.response.charset_problem) is not None:
+            self._requester.say_once(CHARSET_WARNING, header=charset.reason)
         return answered.value
 
     async def _take_early(self, ahead: PagesAhead, request: PageRequest, wire: Request) -> ListPage | None:
