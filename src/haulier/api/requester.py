@@ -12,6 +12,7 @@ from typing import Any, Final, Generic, TypeGuard, TypeVar
 from haulier.api.answers.body_problem import BodyProblem
 from haulier.api.answers.cause_word import cause_word
 from haulier.api.answers.declared_wait import find_wait
+from haulier.api.answers.graphql_errors import refuses_credentials
 from haulier.api.answers.judgement import EXPECTED_PAGE, ExpectedAnswer, Judgement, Rule, judge
 from haulier.api.errors import Action, ApiError, BodyError, Fault, is_stumble
 from haulier.api.http.cookies import ItemCookies
@@ -21,6 +22,7 @@ from haulier.api.http.transport import Request, Response, Trail, Transport, Tran
 from haulier.api.limits.ahead_room import AheadRoom
 from haulier.api.limits.patience import Patience
 from haulier.api.limits.retry_budget import RetryBudget
+from haulier.api.records.first_page import FirstPage
 from haulier.api.records.item_counts import MovedTotal, Presence
 from haulier.api.records.next_sign import SignTotals, StreamSigns
 from haulier.api.scope.current_run import current_run
@@ -54,29 +56,6 @@ _SHOWN_CHARACTERS: Final = 300
 
 T = TypeVar("T")
 logger = logging.getLogger("haulier.api")
-
-
-@dataclass(frozen=True)
-class FirstPage:
-    """A run is estimated from it."""
-
-    records: int
-    total: int | None
-    """Records of the whole list, as the API tells it."""
-    has_more: bool
-    is_total_exact: bool = False
-    is_total_least: bool = False
-    """There are so many or more."""
-    extra_requests: int = 0
-    """Behind the last record, by which alone the list is known to end."""
-    looks_behind_full_end: bool = False
-    """One more, if the last page is full."""
-    beside_requests: int = 0
-    """Of a list of several pages, those that ask for none of them."""
-    is_only: bool = False
-    """Lists of this kind have no other page."""
-    divide_above: int = 0
-    """Most records that the API hands out for the item: with more it is divided. 0: no cap."""
 
 
 @dataclass
@@ -144,6 +123,10 @@ class Answered(Generic[T]):
     response: Response
     action: Action
     value: T | None
+
+
+class UnwantedError(Exception):
+    """A request before its turn was not answered well, and is not wanted yet. It is made again in its turn."""
 
 
 class Requester:
@@ -237,6 +220,8 @@ class Requester:
     ) -> Answered[T]:
         parts = self._parts
         rules = (*rules, *parts.rules)
+        if expected.graphql_errors is not None:
+            request = request.replace(is_refusal=refuses_credentials)
 
         def judge_outcome(outcome: Response | TransportError | BodyProblem) -> Judgement:
             return judge(outcome, now=parts.clock.now(), expected=expected, rules=rules, wait_at=self._wait_at)
@@ -277,6 +262,7 @@ class Requester:
                     else:
                         parts.budget.note_success()
                         if not request.part:
+                            self._note_cost(outcome)
                             seconds = outcome.first_byte_seconds
                             parts.patience.note(self._place.stream, seconds, is_first_page=is_first_page)
                         parts.scope.note_success(
@@ -289,7 +275,8 @@ class Requester:
                             await parts.scope.pause(seconds, "the next query costs more than is left")
                         return Answered(outcome, judgement.action, value)
             reason = parts.redactor.redact(judgement.reason)
-            if judgement.is_outage:
+            is_unwanted = ahead is not None and not ahead.is_wanted
+            if judgement.is_outage and not is_unwanted:
                 parts.scope.note_failure(outcome if isinstance(outcome, Response) else None, reason)
             wait, is_alone = judgement.retry_after_seconds, False
             if isinstance(outcome, Response) and outcome.status >= 400:
@@ -317,13 +304,17 @@ class Requester:
             parts.scope.failures.note(
                 f"{self.describe(request)}: {reason}",
                 wall_seconds(parts.clock),
-                is_retried=will_repeat,
+                is_retried=will_repeat or is_unwanted,
                 word=cause_word(
                     outcome.status if isinstance(outcome, Response) else None,
                     outcome.kind if isinstance(outcome, TransportError) else None,
                     judgement.shape,
                 ),
             )
+            if is_unwanted:
+                if is_alone or judgement.action is Action.RETRY:
+                    await self._wait_for(parts.clock.sleep(wait or 0.0))
+                raise UnwantedError
             if not will_repeat:
                 if (wait or 0.0) > DAY_SECONDS and (refusal := parts.scope.refusal) is not None:
                     raise refusal
@@ -388,6 +379,15 @@ class Requester:
         if self._cost_at is None or not isinstance(outcome, Response):
             return 0.0
         return self._cost_at.seconds(outcome.body, self._parts.clock.now())
+
+    def _note_cost(self, response: Response) -> None:
+        """A misspelt path would limit nothing. Nobody looks again once a stream's answer told the cost."""
+        known = f"{self._place.stream} cost"
+        if self._cost_at is None or known in self._parts.findings.warned:
+            return
+        self._parts.findings.warned.add(known)
+        if lack := self._cost_at.lack(response.body):
+            self.say_once("an answer does not tell what a query costs, so that `cost` limits nothing", missing=lack)
 
     def _note_wait(self, response: Response) -> None:
         """Tell a person once of strange waits (docs/apis/answers.md#how-long-to-wait)."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from haulier.api.requester import FirstPage
+from haulier.api.records.first_page import FirstPage
 from haulier.app.open_source import LiveSource
 from haulier.cli.due_lines import due_lines
 from haulier.cli.output import say

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Coroutine
 from typing import Any
 
@@ -11,16 +12,29 @@ import pytest
 from haulier.api.answers.graphql_errors import ErrorMeaning, find_errors
 from haulier.api.answers.judgement import Rule
 from haulier.api.client import Total
-from haulier.api.errors import Action, ApiError
+from haulier.api.errors import Action, ApiError, PagingError
+from haulier.api.identity.oauth2 import ClientCredentials
 from haulier.api.limits.query_cost import QueryCost
 from haulier.api.paging.cursors import Cursor
 from haulier.api.paging.graphql import GraphQL
 from haulier.api.paging.graphql_text import DeclaredVariable, Operation, operations_of
 from haulier.api.paging.positions import Offset
 from haulier.api.settings import Api
+from haulier.config.pages_table import page_info_cursor
 from haulier.errors import UsageError
 from haulier.testing.clock import FakeClock
-from tests.api.paging.rig import Asked, Reply, ToldTransport, client_over, ids_of, says, session_with, told
+from tests.api.paging.rig import (
+    Asked,
+    Reply,
+    ToldTransport,
+    client_of,
+    client_over,
+    ids_of,
+    says,
+    serving,
+    session_with,
+    told,
+)
 
 QUERY = "query Orders($after: String, $first: Int = 10) { orders(first: $first, after: $after) { nodes { id } } }"
 PAGES = Cursor("data.orders.end", body="variables.after", more="data.orders.more", end=("flag",))
@@ -88,6 +102,8 @@ async def test_pages_go_into_a_variable_that_is_declared() -> None:
     async with session_with(lambda asked: Reply({})) as (api, server):
         for pages, words in (
             (Cursor("a", body="variables.cursor"), "\\$cursor, which the query does not declare"),
+            (Cursor("a", query="after"), "which a GraphQL server does not read. Write a variable"),
+            (Offset(10, "skip", "first"), 'for an offset or a page number in = "body"'),
             (Cursor("a", body="after"), "`after` of the body is no variable of the query. Write variables.after"),
             (Offset(10, "variables.skip", "variables.first", place="body"), "\\$skip, which the query"),
         ):
@@ -155,6 +171,7 @@ def coded(code: str, message: str = "no") -> dict[str, Any]:
         (coded("GRAPHQL_VALIDATION_FAILED"), Action.POISON, 1),
         ({"message": "none", "type": "NOT_FOUND"}, Action.POISON, 1),
         (coded("UNAUTHENTICATED"), Action.AUTH, 1),
+        ({"message": "cut \ud83d"}, Action.RETRY_LATER, 3),
         (coded("INTERNAL_SERVER_ERROR"), Action.RETRY_LATER, 3),
         ({"message": "a row is broken", "path": ["orders", 3]}, Action.RETRY_LATER, 3),
         ("text", Action.RETRY_LATER, 3),
@@ -232,6 +249,73 @@ def test_points_that_come_back_at_once(body: bytes, seconds: float) -> None:
 def test_refused_costs(cost_paths: Any, words: str) -> None:
     with pytest.raises(UsageError, match=words):
         Api("http://api.test", cost=cost_paths)
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (b'{"data":{"x":[1]},"errors":[{"message":"cut \\ud83d"}]}', r"cut \ud83d"),
+        (b'\xef\xbb\xbf{"data":{"x":[1]},"errors":[{"message":"x"}]}', "x"),
+        (b'{"data":{"x":[1]},"errors":[{"message":"a","x":1e999}]}', "cannot be read"),
+    ],
+)
+def test_g1_errors_are_seen_however_they_are_written(body: bytes, words: str) -> None:
+    found = find_errors(body, ())
+    assert found is not None
+    assert words in found.reason
+
+
+def test_a_query_that_was_refused_before_it_was_run() -> None:
+    """graphql-core gives no code."""
+    for data, error, meaning in (
+        (b"null", b'{"message":"no field x","locations":[{"line":1,"column":2}]}', ErrorMeaning.WRONG),
+        (b"null", b'{"message":"went wrong","locations":[{"line":1}],"path":["x"]}', ErrorMeaning.UNKNOWN),
+        (b"null", b'{"message":"Something went wrong"}', ErrorMeaning.UNKNOWN),
+        (b"{}", b'{"message":"no field x","locations":[{"line":1,"column":2}]}', ErrorMeaning.UNKNOWN),
+    ):
+        found = find_errors(b'{"data":%s,"errors":[%s]}' % (data, error), ())
+        assert found is not None
+        assert found.meaning is meaning
+
+
+@pytest.mark.parametrize("at", ["data.orders.pageinfo", "data.orders.pageInfo"])
+@pytest.mark.parametrize("info", [None, {}, {"endCursor": "3"}, {"endCursor": None, "hasNextPage": None}])
+async def test_g1_without_the_flag_a_connection_has_no_end(at: str, info: Any) -> None:
+    """G1: the path is misspelt, the query does not ask for it, or the object is null beside an allowed error."""
+    rows = {"nodes": [{"id": 1}], "pageInfo": info}
+    async with told(failing(coded("GONE"), data={"orders": rows})) as (api, _, clock, _):
+        pages, query = page_info_cursor(at), GraphQL(QUERY, allowed_errors=("GONE",))
+        with pytest.raises(PagingError, match=r"no flag says whether there is more.*hasNextPage"):
+            await ended(
+                clock, ids_of(api.pages("/g", pages=pages, records="data.orders.nodes", method="POST", json=query))
+            )
+
+
+async def test_a_cost_that_is_not_told_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
+    said = (says({"data": {"orders": orders(0, 10)}}), says({"data": {"orders": orders(10, 25)}}))
+    async with client_over(ToldTransport(*said), Api("http://api.test", cost=COST), FakeClock()) as client:
+        assert await ids_of(walk(client.session(), GraphQL(QUERY))) == list(range(25))
+    (record,) = [each for each in caplog.records if "what a query costs" in each.getMessage()]
+    assert vars(record)["missing"] == COST["available"]
+    assert QueryCost(**COST).lack(json.dumps(cost(1)).encode()) == ""
+
+
+async def test_a_token_that_is_refused_under_200_is_renewed_once() -> None:
+    issued: list[str] = []
+
+    def reply(asked: Asked) -> Reply:
+        if asked.path == "/token":
+            issued.append(f"t{len(issued)}")
+            return Reply({"access_token": issued[-1], "token_type": "Bearer", "expires_in": 3600})
+        if asked.headers["Authorization"] == "Bearer t0" and asked.json["variables"]:
+            return Reply({"data": None, "errors": [coded("UNAUTHENTICATED")]})
+        return answer(asked)
+
+    async with serving(reply) as server:
+        auth = ClientCredentials(f"{server.url}/token", "me", "secret")
+        async with client_of(server.url, auth=auth) as client:
+            assert await ids_of(walk(client.session(), GraphQL(QUERY))) == list(range(25))
+    assert issued == ["t0", "t1"]
 
 
 def test_what_is_no_error() -> None:

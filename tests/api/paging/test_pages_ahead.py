@@ -40,6 +40,9 @@ class ListApi:
         self.says_total: Callable[[int], bool] = lambda start: True
         self.instead: dict[int, Reply] = {}
         """By the position of a page: what it is answered once."""
+        self.always: Callable[[int, int], Reply | None] = lambda start, size: None
+        """By position and size of a page: what it is answered each time."""
+        self.padding = ""
         self.lengths: dict[int, int] = {}
         """By the position of a page: how many rows it has at most."""
         self.hides: Callable[[int], bool] = lambda number: False
@@ -62,13 +65,12 @@ class ListApi:
             if self.happens is not None:
                 self.happens(self)
             self.answered += 1
-            if start in self.instead:
-                reply = self.instead.pop(start)
+            if reply := self.instead.pop(start, None) or self.always(start, size):
                 return says(reply.body, reply.status, **dict(reply.headers))
             page = self.ids[start : start + min(size, self.lengths.get(start, size))]
             total = {"total": len(self.ids)} if self.says_total(start) else {}
             shown = [{"id": number} for number in page if not self.hides(number)]
-            return says({"rows": shown, "pages": -(-len(self.ids) // size), **total})
+            return says({"rows": shown, "pages": -(-len(self.ids) // size), "padding": self.padding, **total})
         finally:
             self.in_flight -= 1
 
@@ -156,7 +158,7 @@ async def test_g1_a_list_that_moves_is_never_taken_for_whole(seed: int) -> None:
 async def test_one_refused_page_ends_all_others(status: int) -> None:
     """One error, the one that a walk one by one meets; what was asked for besides is cancelled, its places are free."""
     served = ListApi(lambda: 5)
-    served.instead = {60: Reply({"error": "no"}, status)}
+    served.always = lambda start, size: Reply({"error": "no"}, status) if start == 60 else None
     async with session_of(served) as (api, client):
         with pytest.raises(ApiError, match=f"offset=60.*status {status}") as caught:
             await ids_of(walk(api, OFFSET))
@@ -168,7 +170,7 @@ async def test_one_refused_page_ends_all_others(status: int) -> None:
 
 async def test_a_page_too_large_is_asked_for_in_halves() -> None:
     served = ListApi()
-    served.instead = {60: Reply({"error": "too large"}, 413)}
+    served.always = lambda start, size: Reply({}, 413) if (start, size) == (60, 10) else None
     async with session_of(served) as (api, _):
         assert await ids_of(walk(api, OFFSET)) == list(range(200))
     assert "http://api.test/items?limit=5&offset=60" in served.asked
@@ -235,6 +237,47 @@ async def test_an_answer_that_makes_no_sense_is_asked_for_again() -> None:
     async with session_of(served) as (api, _):
         assert await ids_of(walk(api, OFFSET)) == list(range(200))
         assert api.usage.requests == 20 + 1 + 3
+
+
+async def test_a_page_that_failed_before_its_turn_is_asked_for_in_its_turn() -> None:
+    """An outage that is over by then costs the item nothing, and nothing is retried meanwhile."""
+    served = ListApi()
+    served.held = {10}
+    served.instead = {start: Reply({}, 500) for start in (30, 50, 60)}
+    async with session_of(served) as (api, _):
+        task = asyncio.ensure_future(ids_of(walk(api, OFFSET)))
+        await _until(lambda: not served.instead)
+        await asyncio.sleep(0.1)
+        asked = len(served.asked)
+        await asyncio.sleep(0.7)
+        assert len(served.asked) == asked
+        served.held.clear()
+        assert await task == list(range(200))
+        assert api.usage.requests == 20 + 1 + 3
+
+
+async def test_g5_pages_that_fail_for_good_are_no_storm() -> None:
+    """G5: each is asked for once ahead, and the first of them as often as one by one."""
+    served = ListApi()
+    served.always = lambda start, size: Reply({}, 409) if start >= 60 else None
+    async with session_of(served) as (api, _):
+        with pytest.raises(ApiError, match=r"offset=60.*status 409"):
+            await ids_of(walk(api, OFFSET))
+    asked = [target.rpartition("=")[2] for target in served.asked]
+    assert asked.count("60") == 1 + 3
+    assert all(asked.count(str(start)) <= 1 for start in range(70, 200, 10))
+
+
+async def test_g9_room_is_taken_for_whole_bodies() -> None:
+    """G9: what stands beside the records is in memory too."""
+    served = ListApi(lambda: 1)
+    served.padding = "x" * (MAX_AHEAD_BYTES // 4)
+    async with session_of(served, in_flight=8) as (api, _):
+        async for _ in walk(api, OFFSET):
+            await asyncio.sleep(0.2)
+            break
+        assert len(served.asked) <= 1 + 3
+        await api.close()
 
 
 async def test_whoever_leaves_early_leaves_nothing_behind() -> None:

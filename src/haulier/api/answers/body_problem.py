@@ -10,6 +10,7 @@ from haulier.api.body_format import CSV, PLAIN_JSON, BodyFormat
 from haulier.api.errors import Shape
 from haulier.api.http.transport import Response
 from haulier.api.records.empty_forms import failure_at_top
+from haulier.api.records.paths import BOM
 from haulier.api.records.surrogates import hide
 
 _NEUTRAL_TYPES = {"", "text/plain", "application/octet-stream", "binary/octet-stream"}
@@ -77,6 +78,8 @@ def find_failure(body: bytes) -> BodyProblem | None:
     try:
         key = failure_at_top(body)
     except (msgspec.DecodeError, RecursionError):
+        if body.startswith(BOM):
+            return find_failure(body.removeprefix(BOM))
         hidden = hide(body)
         return None if hidden is None or hidden.body == body else find_failure(hidden.body)
     return None if key is None else failure_problem(key)

@@ -10,6 +10,7 @@ from typing import Any, Final
 import msgspec
 
 from haulier.api.records.paths import raw_at
+from haulier.api.records.surrogates import hide
 
 _THROTTLED: Final = frozenset({"THROTTLED", "RATE_LIMITED", "RATE_LIMIT_EXCEEDED", "TOO_MANY_REQUESTS"})
 """Of Shopify, GitHub (a ``type``), and others."""
@@ -50,9 +51,15 @@ def find_errors(body: bytes, allowed: Collection[str]) -> GraphQLFailure | None:
     """None where there is no error, or all have a code that is ``allowed``. The gravest meaning counts."""
     try:
         found = raw_at(body, "errors")
-        errors = None if found is None else msgspec.json.decode(found)
     except (msgspec.DecodeError, RecursionError):
         return None  # Whoever reads the records tells what is wrong with it.
+    if found is None:
+        return None
+    hidden = hide(bytes(found))
+    try:
+        errors = msgspec.json.decode(found if hidden is None else hidden.body)
+    except (msgspec.DecodeError, RecursionError) as error:
+        return GraphQLFailure(ErrorMeaning.UNKNOWN, f"it holds GraphQL errors that cannot be read ({error})")
     if not errors:
         return None
     told = [_told(error) for error in (errors if isinstance(errors, list) else [errors])]
@@ -70,12 +77,32 @@ def find_errors(body: bytes, allowed: Collection[str]) -> GraphQLFailure | None:
             )
             if codes & known
         ),
-        ErrorMeaning.UNKNOWN,
+        ErrorMeaning.WRONG if _is_of_request(body, errors) else ErrorMeaning.UNKNOWN,
     )
     code, message = failures[0]
     more = f", and {len(failures) - 1} more" if len(failures) > 1 else ""
     shown = ": ".join(filter(None, (code, message)))[:_SHOWN_CHARACTERS]
+    if hidden is not None:
+        shown = hidden.restore(shown.encode()).decode()
     return GraphQLFailure(meaning, f"it holds GraphQL errors ({shown}{more})")
+
+
+def refuses_credentials(body: bytes) -> bool:
+    if not any(code.encode() in body for code in _REFUSED):
+        return False
+    failure = find_errors(body, ())
+    return failure is not None and failure.meaning is ErrorMeaning.REFUSED
+
+
+def _is_of_request(body: bytes, errors: Any) -> bool:
+    """The query was refused before it was run, as by graphql-core, which gives no code: each error has a place in the
+    query and none in the answer (GraphQL, October 2021, 7.1.2). An outage has neither."""
+    data = raw_at(body, "data")
+    return (
+        (data is None or bytes(data) == b"null")
+        and isinstance(errors, list)
+        and all(isinstance(error, dict) and error.get("locations") and not error.get("path") for error in errors)
+    )
 
 
 def _told(error: Any) -> tuple[str, str]:

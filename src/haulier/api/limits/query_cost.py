@@ -54,6 +54,16 @@ class QueryCost:
             raise UsageError(f"cost has no key {unknown[0]!r}. Its keys are: {', '.join(names)}.")
         return cls(**declared)
 
+    def lack(self, body: bytes) -> str:
+        """The first of the paths at which such a body has nothing to reckon with; "" where it tells all."""
+        try:
+            for path in filter(None, (self.available, self.needed, self.restored)):
+                if _number(body, path) is None:
+                    return path
+            return self.reset_at if self.reset_at and raw_at(body, self.reset_at) is None else ""
+        except (msgspec.DecodeError, RecursionError):
+            return self.available
+
     def seconds(self, body: bytes, now: datetime) -> float:
         """How long to wait until one more query can be paid for; 0 where the body does not tell."""
         try:

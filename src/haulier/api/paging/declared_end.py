@@ -31,6 +31,8 @@ class EndRules(Protocol):
     def done(self) -> str: ...
     @property
     def end(self) -> tuple[End, ...]: ...
+    @property
+    def missing(self) -> Missing: ...
 
 
 def check_ends(kind: EndRules, missing: str, words: Sequence[str] = LINK_END_WORDS) -> None:
@@ -54,7 +56,9 @@ def flag_of(kind: EndRules, answer: PageAnswer, *, has_token: bool) -> bool | No
     path = kind.more or kind.done
     flag = answer.flag(path) if path else None
     if flag is None:
-        if path and has_token:
+        # Where the flag alone counts, nothing else can say the end.
+        is_needed = "flag" in kind.end and not kind.missing and not answer.body.is_declared_empty
+        if path and (has_token or is_needed):
             raise PagingError(
                 f"no flag says whether there is more: {answer.body.explain_missing(path)}. Correct its path."
             )

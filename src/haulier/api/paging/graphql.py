@@ -54,6 +54,13 @@ class GraphQL:
 
     def check_pages(self, paginator: Paginator) -> None:
         """Raises `UsageError` where what leads to the next page does not go into a variable of the query."""
+        kind = kind_of(paginator)
+        if getattr(kind, "query", "") or getattr(kind, "place", "") == "query":
+            raise UsageError(
+                "The next page is asked for in the query of the address, which a GraphQL server does not read. Write "
+                f'a variable in place of it, such as body = "{VARIABLES}after"; for an offset or a page number '
+                'in = "body".'
+            )
         for path in body_paths(paginator):
             if not path.startswith(VARIABLES):
                 raise UsageError(

@@ -75,6 +75,8 @@ class ListPage:
     sign_report: SignReport | None = None
     feed_mark: str | None = None
     """Where a feed goes on behind this page; None where the page is not to tell."""
+    size_bytes: int = 0
+    """Of the body."""
     error: PagingError | None = None
     """Raised after the answer was noted as a good one."""
 
@@ -162,6 +164,7 @@ class ListReader:
             past_end,
             answer.sign_reports[-1] if answer.sign_reports else None,
             answer.feed_marks[-1] if answer.feed_marks else None,
+            size_bytes=len(response.body),
         )
 
     def read_end(self, response: Response, judgement: Judgement) -> ListPage | None:

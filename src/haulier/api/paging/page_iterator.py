@@ -27,9 +27,10 @@ from haulier.api.paging.positions import append_end_advice
 from haulier.api.paging.sign_watch import SignWatch
 from haulier.api.paging.totals import Promise
 from haulier.api.paging.wire_request import wire_request
+from haulier.api.records.first_page import FirstPage
 from haulier.api.records.next_sign import SignReport
 from haulier.api.records.page import Body, Page
-from haulier.api.requester import Answered, FirstPage, Requester
+from haulier.api.requester import Answered, Requester
 from haulier.api.scope.gate import Ahead
 
 REPORTED_EMPTY_PAGES: Final = 100
@@ -95,7 +96,7 @@ class PageIterator:
                 if read.past_end is not None:
                     await self._prove_total(read.past_end)
                 if is_first and self._listing.reads_ahead and following is not None:
-                    self._begin_ahead(answered, following, read.page)
+                    self._begin_ahead(answered, following, read)
                 # A page keeps its body alive, which must not be there twice while the next one comes.
                 del read
                 page = self._kept(page)
@@ -112,18 +113,18 @@ class PageIterator:
         self._requester.usage.skipped += len(page) - len(kept)
         return kept
 
-    def _begin_ahead(self, answered: PageRequest, following: PageRequest, page: Page) -> None:
+    def _begin_ahead(self, answered: PageRequest, following: PageRequest, read: ListPage) -> None:
         promise, total = self._reader.promise, self._listing.total
         if total is None or promise is None or promise.first is None:
             return  # The total is not exact here.
         requests = requests_ahead(
-            self._listing.paginator, answered, following, len(page), total.counts_hidden, promise.first
+            self._listing.paginator, answered, following, len(read.page), total.counts_hidden, promise.first
         )
         self._ahead = PagesAhead(
             self._ask_early,
             self._requester,
             itertools.islice(requests, self._listing.max_pages - 1),
-            sum(map(len, page.slices)),
+            read.size_bytes,
         )
         self._ahead.begin()
 
@@ -190,8 +191,15 @@ class PageIterator:
         wire = self._wire(request)
         with self._naming_request(request):
             self._guard.check_request(wire, is_past_end=request.pages_past_end == 1)
-        if self._ahead is not None and (read := await self._take_early(self._ahead, request, wire)) is not None:
-            return read
+        if self._ahead is None:
+            return await self._send_in_turn(request, wire)
+        try:
+            return await self._take_early(self._ahead, request) or await self._send_in_turn(request, wire)
+        finally:
+            # The newest that was sent is another page.
+            self._requester.usage.last_request = wire
+
+    async def _send_in_turn(self, request: PageRequest, wire: Request) -> ListPage | None:
         empty = self._listing.empty.behind_token if request.has_token else self._listing.empty
         answered = await self._requester.send(
             wire,
@@ -206,7 +214,7 @@ class PageIterator:
             self._requester.say_once(CHARSET_WARNING, header=charset.reason)
         return answered.value
 
-    async def _take_early(self, ahead: PagesAhead, request: PageRequest, wire: Request) -> ListPage | None:
+    async def _take_early(self, ahead: PagesAhead, request: PageRequest) -> ListPage | None:
         try:
             answered = await ahead.take(request)
             if answered is None or answered.value is None:
@@ -214,9 +222,6 @@ class PageIterator:
             return self._reader.read(request, answered.response, answered.value)
         except BodyError:
             return None  # It is asked for once more, as after any answer that makes no sense.
-        finally:
-            # The newest that was sent is another page.
-            self._requester.usage.last_request = wire
 
     async def _take(self, request: PageRequest, read: ListPage) -> Page:
         """Return what is new of a page."""

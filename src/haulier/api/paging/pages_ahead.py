@@ -16,7 +16,7 @@ from haulier.api.paging.paginator import PageRequest, Paginator, kind_of
 from haulier.api.paging.positions import Offset, PageNumber, put
 from haulier.api.paging.totals import Total
 from haulier.api.records.page import Body
-from haulier.api.requester import Answered, Requester
+from haulier.api.requester import Answered, Requester, UnwantedError
 from haulier.api.scope.gate import Ahead
 from haulier.errors import UsageError
 
@@ -69,7 +69,8 @@ class _Early:
     ahead: Ahead
     size_bytes: int
     """Taken of the room."""
-    task: asyncio.Task[Answered[Body]] = field(init=False)
+    has_failed: bool = False
+    task: asyncio.Task[Answered[Body] | None] = field(init=False)
 
 
 class PagesAhead:
@@ -90,11 +91,10 @@ class PagesAhead:
         self._page_bytes = page_bytes
         self._early: deque[_Early] = deque()
         self._next = next(requests, None)
-        self._has_failed = False
 
     def begin(self) -> None:
-        """Ask for as many as there is room for. After a failure there is no use in more."""
-        while self._next is not None and not self._has_failed:
+        """Ask for as many as there is room for. Behind one that failed there may be no use in more."""
+        while self._next is not None and not any(early.has_failed for early in self._early):
             if not self._room.take(self._requester.share, self._page_bytes):
                 return
             early = _Early(self._next, Ahead(), self._page_bytes)
@@ -116,10 +116,9 @@ class PagesAhead:
             return None
         early = self._early[0]
         if early.request != request:
-            if not self._has_failed:
-                self._requester.say_once(
-                    "pages of a list are not as long as its first one; the rest of it is read one page after the other"
-                )
+            self._requester.say_once(
+                "pages of a list are not as long as its first one; the rest of it is read one page after the other"
+            )
             await self.close()
             return None
         early.ahead.want()
@@ -127,7 +126,8 @@ class PagesAhead:
         answered = await early.task
         self._early.popleft()
         self._room.give_back(early.size_bytes)
-        self.begin()
+        if answered is not None:
+            self.begin()
         return answered
 
     async def close(self) -> None:
@@ -140,15 +140,20 @@ class PagesAhead:
         if unwanted:
             await asyncio.wait([early.task for early in unwanted])
 
-    async def _fetch(self, early: _Early) -> Answered[Body]:
-        answered = await self._ask(early.request, early.ahead)
+    async def _fetch(self, early: _Early) -> Answered[Body] | None:
+        """None for one that failed before it was wanted: by its turn the trouble may be over."""
+        try:
+            answered = await self._ask(early.request, early.ahead)
+        except UnwantedError:
+            early.has_failed = True
+            return None
         size_bytes = len(answered.response.body)
         self._room.change(size_bytes - early.size_bytes)
         early.size_bytes = size_bytes
         self._page_bytes = max(self._page_bytes, size_bytes)
         return answered
 
-    def _note_done(self, task: asyncio.Task[Answered[Body]]) -> None:
+    def _note_done(self, task: asyncio.Task[Answered[Body] | None]) -> None:
         self._requester.ahead.discard(task)
-        if not task.cancelled() and task.exception() is not None:
-            self._has_failed = True
+        if not task.cancelled():
+            task.exception()  # It is raised where the page is wanted, if ever.

@@ -15,6 +15,7 @@ from haulier.api.errors import BodyError, Shape
 from haulier.api.records.added_fields import add_fields, add_keyed_fields
 from haulier.api.records.empty_forms import EMPTY_LIST_ONLY, EmptyForms, failure_in
 from haulier.api.records.paths import (
+    BOM,
     ROOT,
     Reading,
     dead_end,
@@ -33,7 +34,6 @@ from haulier.errors import ItemError
 
 NO_LIST_VALUES: Final = (b"null", b"{}", b'""', b"false")
 """The second is PHP's empty list."""
-_BOM: Final = b"\xef\xbb\xbf"
 _CHUNK_BYTES: Final = 32 * 1024
 """More than fit into the processor's cache take twice as long. ASCII needs no check."""
 _END_BYTES: Final = 64
@@ -271,8 +271,7 @@ def _is_json(text: bytes) -> bool:
 
 def text_of(body: bytes) -> bytes:
     """UTF-8 is proven here: msgspec does not check it in what it skips."""
-    if body.startswith(_BOM):
-        body = body[len(_BOM) :]
+    body = body.removeprefix(BOM)
     if not body.isascii():
         _check_utf8(body)
     return body

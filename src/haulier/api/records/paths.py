@@ -16,6 +16,7 @@ from haulier.api.records.surrogates import hide
 from haulier.errors import UsageError
 
 ROOT: Final = "."
+BOM: Final = b"\xef\xbb\xbf"
 
 _SHOWN_KEYS: Final = 12
 _SHOWN_CHARACTERS: Final = 40
@@ -69,9 +70,12 @@ def raw_at(body: bytes | Raw, path: str) -> Raw | None:
     try:
         return _raw_at(body, path)
     except msgspec.DecodeError:
-        hidden = hide(bytes(body))
+        text = bytes(body).removeprefix(BOM)
+        hidden = hide(text)
         if hidden is None:
-            raise
+            if len(text) == len(memoryview(body)):
+                raise
+            return _raw_at(text, path)
         found = _raw_at(hidden.body, path)
         return None if found is None else Raw(hidden.restore(memoryview(found)))
 

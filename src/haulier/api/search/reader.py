@@ -13,8 +13,9 @@ from msgspec import Raw
 
 from haulier.api.errors import Action, ApiError, PagingError
 from haulier.api.paging.page_size import is_too_large
+from haulier.api.records.first_page import FirstPage
 from haulier.api.records.page import Page
-from haulier.api.requester import FirstPage, Requester
+from haulier.api.requester import Requester
 from haulier.api.search.body import Span, page_body, search_body
 from haulier.api.search.dialect import Dialect
 from haulier.api.search.distinct_hits import DistinctHits

@@ -123,11 +123,14 @@ class Sender:
             if request.cookies is not None:
                 request.cookies.take(signed.url, answer.headers.getall("Set-Cookie", ()), self._clock.now())
             if self._authorizer is not None:
-                if answer.status < 400:
+                judged = answer
+                if request.is_refusal is not None and answer.status == 200 and request.is_refusal(answer.body):
+                    judged = replace(answer, status=401)
+                if judged.status < 400:
                     self._authorizer.note_good(signed)
-                elif answer.status in _REFUSALS and renewals < MAX_RENEWALS:
+                elif judged.status in _REFUSALS and renewals < MAX_RENEWALS:
                     renewals += 1
-                    if await self._authorizer.renew(signed, answer, is_again=renewals > 1):
+                    if await self._authorizer.renew(signed, judged, is_again=renewals > 1):
                         await request.before_follow_up()
                         continue
             follow_up = self._follow_up(request, answer)

@@ -32,7 +32,7 @@ def width_of(source: OpenSource, row: ScopeRow | None, in_flight: int | None, at
         found.append(Width(in_flight=borne, by="what the API was found to bear"))
     if at_once < min(width.in_flight for width in found):
         most = max(1, round(at_once))
-        found.append(Width(in_flight=most, by="the items, each of which asks for one page after the other"))
+        found.append(Width(in_flight=most, by="the items, and the pages that each asks for at once"))
     return min(found, key=lambda width: width.in_flight)
 
 

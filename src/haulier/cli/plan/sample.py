@@ -12,8 +12,9 @@ import msgspec
 
 from haulier.api.errors import Action, ApiError
 from haulier.api.paging.form_body import FORM_TYPE
+from haulier.api.records.first_page import FirstPage
 from haulier.api.records.next_sign import asked_sizes
-from haulier.api.requester import ClientFindings, FirstPage
+from haulier.api.requester import ClientFindings
 from haulier.app.open_source import LiveSource
 from haulier.cli.child_parts import child_parts
 from haulier.cli.plan.enumeration import context_of, ids_of
