@@ -61,8 +61,8 @@ def test_a_mode_without_a_stream_is_refused_in_words(shop: Place, words: tuple[s
     said = shop.run(*words)
     assert said.code == 2
     assert one_message(said) == (
-        "No stream of source 'shop' takes part in an incremental run. Write a table [streams.NAME.incremental.windows] "
-        "or [streams.NAME.incremental.ids]."
+        "No stream of source 'shop' takes part in an incremental run. Write a table "
+        "[streams.NAME.incremental.windows], [streams.NAME.incremental.ids] or [streams.NAME.incremental.feed]."
     )
 
 

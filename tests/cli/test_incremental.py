@@ -195,7 +195,8 @@ def test_a_stream_without_incremental_runs_is_left_out(place: Place, growing: Sa
     assert refused.code == 2
     assert (
         "Stream 'items' of source 'shop' takes no part in an incremental run. Write a table "
-        "[streams.items.incremental.windows] or [streams.items.incremental.ids]. Streams that do: events."
+        "[streams.items.incremental.windows], [streams.items.incremental.ids] or [streams.items.incremental.feed]. "
+        "Streams that do: events."
     ) in refused.err
 
 

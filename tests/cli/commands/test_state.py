@@ -117,7 +117,7 @@ def test_what_is_finished_of_another_kind_counts_nothing(nightly: Place) -> None
         (("set", "orders", "--until", "5", "--why", "x"), "has no stream 'orders'. It has: events, items."),
         (("set", "items", "--until", "5", "--why", " "), "--why is empty."),
         (("set", "items", "--until", "5"), "Missing option '--why'"),
-        (("set", "items", "--why", "x"), "Missing option '--until'"),
+        (("set", "items", "--why", "x"), "Say up to when or up to which ID all is there: --until TIME, or --until ID."),
         (("set", "items", "--until", "2024-01-01T00:00:00Z", "--why", "x"), "the items of 'items' are ranges of IDs"),
         (("set", "events", "--until", "5", "--why", "x"), "the items of 'events' are windows of time"),
         (("set", "events", "--until", "2024-01-01", "--why", "x"), "Write, for UTC: --until 2024-01-01T00:00:00Z"),
