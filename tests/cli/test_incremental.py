@@ -168,7 +168,8 @@ def test_a_first_run_says_what_to_write(place: Place, growing: SandboxProcess) -
     tried = place.run("try", "incremental")
     assert (tried.code, f"events_new_windows-{until:%Y%m%dt%H%M%Sz}-" in tried.err) == (0, True)
     assert place.run("run", "incremental", "--json").json["totals"]["records"] == 0
-    assert place.run("try", "incremental").code == 4
+    # Nothing is due, or the second that has passed meanwhile.
+    assert place.run("try", "incremental").code in (0, 4)
 
 
 def test_a_huge_window_is_divided(place: Place, growing: SandboxProcess) -> None:
