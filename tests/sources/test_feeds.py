@@ -18,7 +18,7 @@ from haulier.api.session import ItemApi
 from haulier.errors import UsageError
 from haulier.items.feed_start import FeedStart
 from haulier.items.keys import item_key
-from haulier.sources.feeds import FeedDivision, feed_processor
+from haulier.sources.feeds import FeedDivision, feed_processor, split_place
 from haulier.sources.finished import Finished
 from haulier.sources.recipe import FeedRecipe, StreamRecipe, ValuesRecipe
 from tests.api.paging.rig import Asked, Reply, rows, session_with
@@ -28,10 +28,17 @@ NEXT = Cursor("next", query="page")
 
 
 async def read(
-    api: ItemApi, feed: FeedRecipe, pages: Paginator, since: str = "", method: str = "GET"
+    api: ItemApi, feed: FeedRecipe, pages: Paginator, since: str = "", method: str = "GET", **others: Any
 ) -> tuple[list[Any], Any]:
-    """The records of a feed's item, and where it ends."""
-    recipe = StreamRecipe("users", "/users", "items", pages, incremental=feed, method=method)
+    """The records of a feed's item, and where it ends: the token, without the mark of its request."""
+    found, end = await read_place(api, feed, pages, since, method, **others)
+    return found, end if end is None else dataclasses.replace(end, end=split_place(end.end)[1])
+
+
+async def read_place(
+    api: ItemApi, feed: FeedRecipe, pages: Paginator, since: str = "", method: str = "GET", **others: Any
+) -> tuple[list[Any], Any]:
+    recipe = StreamRecipe("users", "/users", "items", pages, incremental=feed, method=method, **others)
     division = FeedDivision("users", "users_new_feed", "here", feed)
     finished = Finished(feeds={"users": {"": since}}) if since else Finished()
     context = dataclasses.replace(context_of(api), finished=finished)
@@ -82,13 +89,83 @@ async def test_a_declared_answer_says_that_a_token_is_too_old(caplog: pytest.Log
 
     expired = (Rule(Action.END, status=400, text="sync token"),)
     async with session_with(forgetful) as (api, _):
-        feed = FeedRecipe(Feed(token="sync", query="since", expired=expired), begin=(("all", "yes"),))
+        feed = FeedRecipe(Feed(token="sync", query="since", expired=expired), (("all", "yes"),), begin_reads_all=True)
         with caplog.at_level(logging.WARNING):
             found, end = await read(api, feed, Single(), since="old")
         assert (len(found), end.start, end.end, end.has_expired) == (2, "", "new", True)
         assert "the feed begins anew" in caplog.text
         with pytest.raises(ApiError):  # Undeclared, it is a failure.
             await read(api, FeedRecipe(Feed(token="sync", query="since")), Single(), since="old")
+
+
+async def test_g1_a_first_request_that_may_ask_for_less_is_not_sent_instead_of_an_expired_token() -> None:
+    """`first = { since = "now" }`: what changed between the old token and now would be in no run."""
+    async with session_with(lambda asked: Reply({}, 410)) as (api, server):
+        with pytest.raises(PagingError, match='write first_reads = "all" in `feed`'):
+            await read(
+                api, FeedRecipe(Feed(token="sync", query="since"), begin=(("since", "now"),)), Single(), since="t1"
+            )
+        assert [asked.query["since"] for asked in server.requests] == ["t1"]
+        assert api.usage.feed_end is None
+
+
+async def test_an_end_by_a_rule_of_the_stream_is_no_expiry() -> None:
+    """404 for "no changes": nothing is read anew, and the feed stays where it is."""
+    async with session_with(lambda asked: Reply({}, 404)) as (api, server):
+        rules = (Rule(Action.END, status=404),)
+        found, end = await read(api, FeedRecipe(Feed(token="sync", query="since")), Single(), since="t1", rules=rules)
+        assert (found, end.start, end.end, len(server.requests)) == ([], "t1", "t1", 1)
+
+
+async def test_g1_a_token_on_each_page_does_not_hide_a_misspelt_next_sign() -> None:
+    def every(asked: Asked) -> Reply:
+        page = asked.number("page", 1)
+        return Reply({"items": rows(page, page + 1), "paging": {"next": page + 1 if page < 3 else None}, "until": "T"})
+
+    feed = FeedRecipe(Feed(token="until", query="since"))
+    async with session_with(every) as (api, _):
+        assert len((await read(api, feed, Cursor("paging.next", query="page")))[0]) == 3
+    async with session_with(every) as (api, _):
+        with pytest.raises(PagingError, match="In its place: 'next'"):
+            await read(api, feed, Cursor("paging.nxt", query="page"))
+        assert api.usage.feed_end is None
+
+
+async def test_g1_a_place_is_one_of_the_request_that_it_came_from(caplog: pytest.LogCaptureFixture) -> None:
+    """After the stream asks for something else, its token, or its validator, would be told to another resource."""
+
+    def answer(asked: Asked) -> Reply:
+        if "since" in asked.query or "If-None-Match" in asked.headers:
+            return Reply({"items": [], "sync": "t2"})
+        return Reply({"items": rows(1, 3), "sync": "t1"}, headers=(("ETag", '"1"'),))
+
+    token, validator = FeedRecipe(Feed(token="sync", query="since")), FeedRecipe(Feed(header="ETag", is_condition=True))
+    for feed in (token, validator):
+        async with session_with(answer) as (api, server):
+            _, end = await read_place(api, feed, Single())
+            with caplog.at_level(logging.WARNING):
+                found, moved = await read_place(api, feed, Single(), since=end.end, query=(("of", "all"),))
+            assert len(found) == 2
+            assert moved.has_expired is (feed is token)
+            assert "since" not in server.requests[-1].query
+            assert "If-None-Match" not in server.requests[-1].headers
+    assert caplog.text.count("asks for something else than before") == 1
+
+
+@pytest.mark.parametrize(
+    ("date", "kept"),
+    [
+        ("Mon, 30 Nov 2026 10:01:00 GMT", "Mon, 30 Nov 2026 10:00:00 GMT"),
+        ("Mon, 30 Nov 2026 10:00:59 GMT", "Mon, 30 Nov 2026 09:59:00 GMT"),
+    ],
+    ids=["settled", "within the minute"],
+)
+async def test_g1_a_time_so_near_to_its_answer_is_no_validator(date: str, kept: str) -> None:
+    """A second version within the same second would be "not modified" for ever."""
+    headers = (("Last-Modified", "Mon, 30 Nov 2026 10:00:00 GMT"), ("Date", date))
+    async with session_with(lambda asked: Reply({"items": rows(1, 2)}, headers=headers)) as (api, _):
+        feed = FeedRecipe(Feed(header="Last-Modified", is_condition=True))
+        assert (await read(api, feed, Single()))[1].end == kept
 
 
 async def test_g7_a_link_to_another_origin_is_not_followed() -> None:

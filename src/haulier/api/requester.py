@@ -6,15 +6,16 @@ import asyncio
 import logging
 import random
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Generic, TypeGuard, TypeVar
 
+from haulier.api.answers.advice import advice_of
 from haulier.api.answers.body_problem import BodyProblem
 from haulier.api.answers.cause_word import cause_word
 from haulier.api.answers.declared_wait import find_wait
 from haulier.api.answers.graphql_errors import refuses_credentials
 from haulier.api.answers.judgement import EXPECTED_PAGE, ExpectedAnswer, Judgement, Rule, judge
-from haulier.api.errors import Action, ApiError, BodyError, Fault, is_stumble
+from haulier.api.errors import Action, ApiError, BodyError, is_stumble
 from haulier.api.http.cookies import ItemCookies
 from haulier.api.http.redactor import Redactor
 from haulier.api.http.retry_after import DAY_SECONDS
@@ -52,6 +53,7 @@ MAX_KEPT_BODY_BYTES: Final = 64 * 1024
 MAX_SUSPECT_RETRIES: Final = 1
 """Such an item was asked for often before."""
 
+_OF_THE_API: Final = frozenset({Action.OUTAGE, Action.PAUSE, Action.AUTH, Action.CONFIG})
 _SHOWN_CHARACTERS: Final = 300
 
 T = TypeVar("T")
@@ -101,6 +103,8 @@ class Usage:
     feed_mark: str | None = None
     """Where a feed goes on, by the newest page that can tell; "" where that page does not say it."""
     feed_end: FeedEnd | None = None
+    ended_by: Response | None = None
+    """The answer that a rule took for the end of the newest list, where it was its first."""
     presence: Presence = field(default_factory=Presence)
 
 
@@ -219,7 +223,8 @@ class Requester:
         is_repeatable: bool,
     ) -> Answered[T]:
         parts = self._parts
-        rules = (*rules, *parts.rules)
+        is_foreign = request.part == "foreign file"
+        rules = tuple(rules) if is_foreign else (*rules, *parts.rules)
         if expected.graphql_errors is not None:
             request = request.replace(is_refusal=refuses_credentials)
 
@@ -261,6 +266,8 @@ class Requester:
                         judgement = judge_outcome(BodyProblem(str(error), is_outage=error.is_outage, shape=error.shape))
                     else:
                         parts.budget.note_success()
+                        if is_foreign:  # It tells nothing of the API, nor does what goes wrong there.
+                            return Answered(outcome, judgement.action, value)
                         if not request.part:
                             self._note_cost(outcome)
                             seconds = outcome.first_byte_seconds
@@ -276,7 +283,7 @@ class Requester:
                         return Answered(outcome, judgement.action, value)
             reason = parts.redactor.redact(judgement.reason)
             is_unwanted = ahead is not None and not ahead.is_wanted
-            if judgement.is_outage and not is_unwanted:
+            if judgement.is_outage and not is_unwanted and not is_foreign:
                 parts.scope.note_failure(outcome if isinstance(outcome, Response) else None, reason)
             wait, is_alone = judgement.retry_after_seconds, False
             if isinstance(outcome, Response) and outcome.status >= 400:
@@ -284,7 +291,7 @@ class Requester:
             if judgement.action is Action.PAUSE:
                 wait = self._cost_wait(outcome) or None if wait is None else wait
                 wait = min(MAX_HELD_WAIT_SECONDS, DEFAULT_PAUSE_SECONDS * 2.0**pauses) if wait is None else wait
-                is_alone = (
+                is_alone = is_foreign or (
                     isinstance(outcome, Response)
                     and judgement.is_throttling
                     and wait <= MAX_PACE_WAIT_SECONDS
@@ -296,7 +303,7 @@ class Requester:
                 pauses += 1
             else:
                 may_repeat = judgement.action is Action.RETRY and repeats < self._max_retries(judgement, outcome)
-            if judgement.action in {Action.AUTH, Action.CONFIG}:
+            if judgement.action in {Action.AUTH, Action.CONFIG} and not is_foreign:
                 # Every other request would be refused too, and many logins are locked after a few refusals.
                 await parts.scope.pause(CREDENTIAL_PAUSE_SECONDS, reason, is_of_credentials=True)
             is_early = isinstance(outcome, TransportError) and outcome.is_early
@@ -316,6 +323,8 @@ class Requester:
                     await self._wait_for(parts.clock.sleep(wait or 0.0))
                 raise UnwantedError
             if not will_repeat:
+                if is_foreign and judgement.final in _OF_THE_API:
+                    judgement = replace(judgement, action=Action.RETRY_LATER)
                 if (wait or 0.0) > DAY_SECONDS and (refusal := parts.scope.refusal) is not None:
                     raise refusal
                 raise self._error(request, outcome, judgement, wait)
@@ -456,7 +465,7 @@ class Requester:
         text = f"{self.describe(request)}: {redactor.redact(judgement.reason)}."
         if wait:
             text += f" The API asks to wait {wait:g} s."
-        if advice := judgement.shape.remedy or _advice(judgement, outcome):
+        if advice := judgement.shape.remedy or advice_of(judgement, outcome):
             text += f" {advice}"
         if excerpt:
             text += f" The answer begins: {' '.join(excerpt.split())[:_SHOWN_CHARACTERS]}"
@@ -475,26 +484,3 @@ class Requester:
 
 def _is_unreadable(response: Response | None, judgement: Judgement) -> TypeGuard[Response]:
     return response is not None and 200 <= response.status < 300 and judgement.final is Action.RETRY_LATER
-
-
-def _advice(judgement: Judgement, outcome: Response | TransportError) -> str:
-    """What becomes of the item is decided later."""
-    match judgement.final:
-        case Action.AUTH:
-            return "The API refuses the credentials. Check `auth` of the source and the variable that it names."
-        case Action.CONFIG:
-            return "Check the address, the proxy and the certificates that the source declares."
-        case Action.PAUSE:
-            return "The API asks all clients to wait."
-        case Action.OUTAGE:
-            return "The API is failing at present."
-        case Action.SPLIT:
-            return "Ask for less at a time: a smaller `step`, or smaller pages."
-        case Action.POISON if isinstance(outcome, Response) and outcome.status == 404:
-            return "Check the path of the stream."
-        case Action.POISON if isinstance(outcome, TransportError) and outcome.kind is Fault.REDIRECT:
-            return "Check `url` and the path of the stream: the API may have moved, or ask for a login."
-        case Action.POISON:
-            return "Repeating the request would not help. Check path, query and access rights."
-        case _:
-            return ""

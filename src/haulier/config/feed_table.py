@@ -12,7 +12,7 @@ from haulier.config.fields import Field, TableReader, TableShape
 from haulier.config.place import Place
 from haulier.config.request_kinds import JsonPath, QueryPairs
 from haulier.config.rules_table import AT, HEADER, STATUS, TEXT
-from haulier.config.value_kinds import Choice, ListOf, TableBy, TableOf, Text, errors_at
+from haulier.config.value_kinds import Choice, ListOf, NamedValue, TableBy, TableOf, Text, errors_at
 from haulier.config.values_table import VALUES_TABLE
 from haulier.sources.recipe import FeedRecipe, StreamRecipe
 
@@ -45,6 +45,14 @@ FIRST = Field(
     'first = { since = "now" }',
     to="begin",
 )
+FIRST_READS = Field(
+    "first_reads",
+    NamedValue({"all": True}),
+    "Declares that the request with `first` reads all there is. Without it, a feed with `first` whose token has "
+    "expired is an error, and does not begin anew.",
+    'first_reads = "all"',
+    to="begin_reads_all",
+)
 EXPIRED_ANSWER = TableShape("An answer by which the API says that it does not go on.", STATUS, HEADER, TEXT, AT)
 EXPIRED = Field(
     "expired",
@@ -62,6 +70,7 @@ FEED = TableShape(
     BODY_FIELD,
     PAGE,
     FIRST,
+    FIRST_READS,
     EXPIRED,
     FEED_VALUES,
     one_of=("link", "token", "header"),
@@ -75,7 +84,9 @@ def read_feed(table: TableReader) -> FeedRecipe:
     arguments: dict[str, Any] = table.arguments(LINK, TOKEN, TOKEN_HEADER, QUERY_NAME, BODY_FIELD, PAGE, EXPIRED)
     with errors_at(table.place):
         feed = Feed(**arguments)
-    return _feed(feed, table, FIRST, FEED_VALUES)
+    if FIRST_READS in table and FIRST not in table:
+        raise table.place.error("`first_reads` is about `first`.", "Leave it out: without `first` all is read.")
+    return _feed(feed, table, FIRST, FIRST_READS, FEED_VALUES)
 
 
 def read_if_changed(table: TableReader) -> FeedRecipe:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
+from haulier.api.answers.judgement import Rule
+from haulier.api.errors import Action
 from haulier.api.jobs.job import ID, Job, JobRequest
 from haulier.config.environment import fill_variables
 from haulier.config.fields import Field, TableReader, TableShape
 from haulier.config.lookups import QUERY, PathText
 from haulier.config.place import Place, name_kind
 from haulier.config.request_kinds import JsonBody, JsonPath
-from haulier.config.value_kinds import Duration, ListOf, NamedValue, TableBy, Text, errors_at
+from haulier.config.rules_table import AT, HEADER, STATUS, TEXT
+from haulier.config.value_kinds import Duration, ListOf, NamedValue, TableBy, TableOf, Text, errors_at
 from haulier.sources.templates import PlaceholderError, check_placeholders, strings_of
 
 ASKED_GET = Field("get", PathText(), "The path of the request, below the API's url.", 'get = "/jobs/{job}"', to="path")
@@ -122,6 +126,13 @@ NO_FILES = Field(
     'empty = "no files"',
     to="may_lack_files",
 )
+BUSY_ANSWER = TableShape("An answer by which the API says that it takes no job now.", STATUS, HEADER, TEXT, AT)
+BUSY = Field(
+    "busy",
+    ListOf(TableOf(BUSY_ANSWER, partial(Rule, Action.END))),
+    "Answers by which the API says that it takes no job now, as another one goes on: it is asked again until `within`.",
+    'busy = [{ text = "already in progress" }]',
+)
 EVERY = Field("every", Duration(), "The longest time between two questions; `Retry-After` counts too.", 'every = "5s"')
 WITHIN = Field("within", Duration(), "The time in which the job must end.", 'within = "1h"')
 JOB = TableShape(
@@ -138,6 +149,7 @@ JOB = TableShape(
     DOWNLOAD_ORIGIN,
     COUNT,
     NO_FILES,
+    BUSY,
     EVERY,
     WITHIN,
     one_of=("poll", "poll_at", "poll_header"),

@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from dataclasses import dataclass, replace
+from typing import Final
 
+import msgspec
+
+from haulier.api.answers.judgement import applies
 from haulier.api.errors import PagingError
 from haulier.api.paging.feed_pages import FeedPages
 from haulier.api.records.page import Page
 from haulier.items.feed_start import FeedStart
 from haulier.items.workitem import WorkItem
 from haulier.sources.context import Context
+from haulier.sources.fingerprint import canonical
 from haulier.sources.finished import Finished
 from haulier.sources.recipe import FeedRecipe, Pairs, StreamRecipe
 from haulier.sources.stream_pages import fetch_pages
 from haulier.sources.templates import PlaceholderValues
 from haulier.sources.values import ValuesDivision
+
+_MARK: Final = "haulier-request:"
+_MARK_DIGITS: Final = 12
 
 
 class FeedDivision:
@@ -68,18 +77,30 @@ def feed_processor(
     async def process(item: WorkItem, context: Context) -> AsyncGenerator[Page | WorkItem, None]:
         since: FeedStart = item.since  # type: ignore[attr-defined]
         usage, values = context.api.usage, division.fill(item)
-        for start in dict.fromkeys((since.feed, "")):
-            usage.feed_mark = None
+        own = request_mark(recipe, rule)
+        known, place = split_place(since.feed)
+        has_changed = bool(known) and known != own
+        if has_changed and not rule.feed.is_condition:
+            _check_anew(rule, "The stream asks for something else than the run did that the feed goes on from")
+            context.log.warning(
+                "the stream asks for something else than before, and its feed begins anew: all of it is read",
+                extra={"stream": recipe.name},
+            )
+        for start in dict.fromkeys(("" if has_changed else place, "")):
+            usage.feed_mark = usage.ended_by = None
             asked = replace(recipe, pages=FeedPages(recipe.pages, rule.feed, start))
             query = division.query if start else (*division.query, *rule.begin)
             async for page in fetch_pages(asked, query, values, context):
                 yield page
                 del page  # As in `haulier.sources.rest`.
             mark: str | None = usage.feed_mark
-            if mark is None and start and rule.feed.is_condition:
-                context.api.end_feed(start, since)  # It is as it was.
-                return
             if mark is None and start:
+                ended = usage.ended_by
+                if ended is None or not any(applies(each, ended) for each in rule.feed.expiry_rules):
+                    # It is as it was; or a rule of the source says that there is nothing new.
+                    context.api.end_feed(f"{own}{start}", since)
+                    return
+                _check_anew(rule, "The API does not go on where the last run of the feed ended")
                 context.log.warning(
                     "the API does not go on where the last run of a feed ended, and the feed begins anew: all of it is "
                     "read, and what was deleted meanwhile is told by nobody",
@@ -87,12 +108,37 @@ def feed_processor(
                 )
                 continue
             if mark:
-                context.api.end_feed(mark, since, has_expired=bool(since.feed) and not start)
+                has_expired = bool(since.feed) and not start and not rule.feed.is_condition
+                context.api.end_feed(f"{own}{mark}", since, has_expired=has_expired)
             elif context.api.most_pages is None:  # `haulier try` reads the first pages alone.
                 raise PagingError(_lack(rule))
             return
 
     return process
+
+
+def request_mark(recipe: StreamRecipe, rule: FeedRecipe) -> str:
+    """Stands before a token: it is one for this request. What a person sets has none."""
+    shape = canonical([recipe.method, recipe.path, recipe.query, rule.query, recipe.json, recipe.form])
+    digits = hashlib.sha256(msgspec.json.encode(shape, order="deterministic")).hexdigest()[:_MARK_DIGITS]
+    return f"{_MARK}{digits} "
+
+
+def split_place(place: str) -> tuple[str, str]:
+    """The mark of the request, "" for none, and the token."""
+    if not place.startswith(_MARK):
+        return "", place
+    mark, space, token = place.partition(" ")
+    return f"{mark}{space}", token
+
+
+def _check_anew(rule: FeedRecipe, why: str) -> None:
+    if rule.begin and not rule.begin_reads_all:
+        raise PagingError(
+            f"{why}, and `first` may ask for less than all there is: what changed since would be left out. If `first` "
+            'asks for all, write first_reads = "all" in `feed`. Else read a full run, and then let the feed begin '
+            "anew: haulier state reset SOURCE STREAM --why TEXT."
+        )
 
 
 def _lack(rule: FeedRecipe) -> str:

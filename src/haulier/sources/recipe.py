@@ -148,6 +148,8 @@ class FeedRecipe:
     feed: Feed
     begin: Pairs = ()
     """Query parameters of the request that begins the feed, and of no other."""
+    begin_reads_all: bool = field(default=False, metadata={"shapes_records": False})
+    """The request with ``begin`` reads all there is, so that a feed whose token has expired begins anew with it."""
     values: ValuesRecipe | None = None
     """One feed for each value; None: one feed."""
 

@@ -11,13 +11,16 @@ from typing import Any
 
 import pytest
 
+from haulier.api.answers.judgement import Rule
 from haulier.api.errors import Action, ApiError
 from haulier.api.jobs.job import Job, JobRequest
 from haulier.api.paging.cursors import Cursor
 from haulier.api.paging.paginator import Paginator, Single
+from haulier.api.records.skipped_rows import Skip
 from haulier.api.session import ItemApi
 from haulier.errors import UsageError
-from tests.api.paging.rig import Asked, Reply, ids_of, rows, serving, session_with
+from haulier.sources.stream_rules import with_rules
+from tests.api.paging.rig import Asked, Reply, client_of, ids_of, rows, says, serving, session_with, told
 
 SECRET = "signature-of-a-file"
 QUICK = timedelta(seconds=0.01)
@@ -46,10 +49,9 @@ def api_of(told: Callable[[int], Reply], others: Callable[[Asked], Reply] | None
     return answer
 
 
-async def pulled(api: ItemApi, job: Job, pages: Paginator | None = None) -> list[Any]:
-    return await ids_of(
-        api.pages("/jobs", pages=pages or Single(), records="items", method="POST", json={"of": "all"}, job=job)
-    )
+async def pulled(api: ItemApi, job: Job, pages: Paginator | None = None, **others: Any) -> list[Any]:
+    asked: dict[str, Any] = {"records": "items", "method": "POST", "json": {"of": "all"}, **others}
+    return await ids_of(api.pages("/jobs", pages=pages or Single(), job=job, **asked))
 
 
 def state(word: str, **others: Any) -> Reply:
@@ -119,7 +121,7 @@ async def test_g7_files_at_another_origin_get_no_credentials() -> None:
 
 
 @pytest.mark.parametrize(
-    ("told", "job", "action", "text"),
+    ("answered", "job", "action", "text"),
     [
         (state("bad", why="no such field"), job_of(), Action.RETRY_LATER, "ended with the state 'bad'.*no such field"),
         (
@@ -136,20 +138,113 @@ async def test_g7_files_at_another_origin_get_no_credentials() -> None:
         ),
         (state("done", files=None), job_of(files="files"), Action.POISON, "no address at 'files'"),
         (state("done", files=["/gone"]), job_of(files="files"), Action.RESTART, "not there any more"),
+        (state("done"), job_of(result=JobRequest("/jobs/{job}/rows")), Action.RESTART, "not there any more"),
+        (
+            state("done", files=[{"url": "/a"}, {"url": None}]),
+            job_of(files="files.*.url"),
+            Action.POISON,
+            "member of the list of files has nothing at 'url'",
+        ),
+        (
+            state("done", files=[{"url": "/a"}, {"name": "b"}]),
+            job_of(files="files.*.url"),
+            Action.POISON,
+            "member of the list of files has nothing at 'url'",
+        ),
+        (state("done", files=["/a", "/a"]), job_of(files="files"), Action.POISON, "names a file twice"),
         (state("done"), job_of(files="files.*.url"), Action.POISON, 'empty = "no files"'),
     ],
-    ids=["failed", "too late", "fewer records", "no address", "expired", "no files"],
+    ids=[
+        "failed",
+        "too late",
+        "fewer records",
+        "no address",
+        "expired",
+        "result gone",
+        "null address",
+        "no address in",
+        "twice",
+        "no files",
+    ],
 )
-async def test_g1_a_job_that_did_not_end_well_has_no_records(told: Reply, job: Job, action: Action, text: str) -> None:
-    async with session_with(api_of(lambda count: told, lambda asked: Reply({}, 404))) as (api, _):
+async def test_g1_a_job_that_did_not_end_well_has_no_records(
+    answered: Reply, job: Job, action: Action, text: str
+) -> None:
+    async with session_with(api_of(lambda count: answered, lambda asked: Reply({}, 404))) as (api, _):
         with pytest.raises(ApiError, match=text) as caught:
-            await pulled(api, job)
+            await pulled(api, job, empty=[404])
         assert caught.value.action is action
+        assert "by a rule of the source" not in str(caught.value)
 
 
 async def test_a_job_without_files_has_no_records_where_that_is_declared() -> None:
     async with session_with(api_of(lambda count: state("done", files=[]))) as (api, _):
         assert await pulled(api, job_of(files="files", may_lack_files=True)) == []
+
+
+async def test_a_job_is_asked_about_again_after_an_outage() -> None:
+    """Another job would cost as much again, for ever."""
+    done = says({"state": "done", "items": rows(1, 3)})
+    async with told(says({"id": 7}, 202), *[says({}, 503)] * 12, done) as (api, transport, clock, _):
+        pulling = asyncio.create_task(pulled(api, job_of(every=timedelta(seconds=5))))
+        await clock.run_for(300)
+        assert await asyncio.wait_for(pulling, 1) == [1, 2]
+        assert [request.method for request in transport.requests].count("POST") == 1
+
+
+async def test_a_busy_api_is_asked_again() -> None:
+    """Shopify: one operation at a time; the refusal comes under 200."""
+    jobs = api_of(lambda count: state("done", items=rows(1, 2)))
+    refusals = 3
+
+    def answer(asked: Asked) -> Reply:
+        nonlocal refusals
+        if asked.method == "POST" and refusals:
+            refusals -= 1
+            return Reply({"userErrors": [{"message": "One is already in progress"}]})
+        return jobs(asked)
+
+    busy = (Rule(Action.END, text="already in progress"),)
+    async with session_with(answer) as (api, _):
+        assert await pulled(api, job_of(busy=busy)) == [1]
+        refusals = 1000
+        with pytest.raises(ApiError, match=r"busy with other jobs for 0\.05 s.*already in progress") as caught:
+            await pulled(api, job_of(busy=busy, within=timedelta(seconds=0.05)))
+        assert caught.value.action is Action.RETRY_LATER
+
+
+async def test_what_may_be_absent_is_so_for_the_request_that_starts_a_job() -> None:
+    async with session_with(lambda asked: Reply({}, 404)) as (api, _):
+        assert await pulled(api, job_of(), with_rules(Single(), (), skips_absent=True)) == []
+        assert api.usage.presence.ended_lists == 1
+    async with session_with(api_of(lambda count: state("done"), lambda asked: Reply({}, 410))) as (api, _):
+        job = job_of(result=JobRequest("/jobs/{job}/rows"))
+        with pytest.raises(ApiError, match="not there any more"):
+            await pulled(api, job, with_rules(Single(), (), skips_absent=True))
+        assert api.usage.presence.ended_lists == 0
+
+
+async def test_the_count_of_a_job_has_the_rows_that_are_skipped() -> None:
+    items = [{"id": 1}, {"id": 2, "gone": True}]
+    async with session_with(api_of(lambda count: state("done", items=items, n=2))) as (api, _):
+        assert await pulled(api, job_of(count="n"), skip=[Skip("gone")]) == [1]
+
+
+@pytest.mark.parametrize("status", [401, 403, 429, 503])
+async def test_what_a_storage_answers_says_nothing_of_the_api(status: int) -> None:
+    """Neither that its credentials are refused, nor that it is down, or asks everybody to wait."""
+    headers = (("Retry-After", "0"),)
+    async with (
+        serving(lambda asked: Reply({}, status, headers=headers)) as storage,
+        serving(api_of(lambda count: state("done", files=[storage.url + "/a"]))) as server,
+        client_of(server.url) as client,
+    ):
+        job = job_of(files="files", download_origin=(storage.url,))
+        with pytest.raises(ApiError) as caught:
+            await pulled(client.session(), job)
+        assert caught.value.action is (Action.RESTART if status < 404 else Action.RETRY_LATER)
+        assert client.scope.pause_seconds_left <= 0.0
+        assert client.scope.refusal is None
 
 
 async def test_the_item_stands_still_while_its_job_goes_on() -> None:

@@ -32,6 +32,7 @@ DEFAULT_429_WAIT_SECONDS = 1.0
 """Without Retry-After."""
 MAX_WAIT_IN_PLACE_SECONDS = 30.0
 """For a longer wait the item is handed back, which frees its slot."""
+BY_RULE = ", by a rule of the source"
 MAX_SEARCHED_BYTES = 8 * 1024
 """Text far down in a large body may be a record."""
 
@@ -137,7 +138,7 @@ def judge(
         case BodyProblem():
             return _by_problem(outcome)
         case Response():
-            rule = next((rule for rule in rules if _applies(rule, outcome)), None)
+            rule = next((rule for rule in rules if applies(rule, outcome)), None)
             if rule is None and _is_good(outcome.status):
                 failed = None if expected.graphql_errors is None else _by_errors(outcome, expected, now, wait_at)
                 return failed or _by_body(outcome, expected)
@@ -308,13 +309,14 @@ def _with_wait(judgement: Judgement, wait: float | None) -> Judgement:
 
 def _by_rule(rule: Rule, status: int, wait: float | None) -> Judgement:
     is_by_body = rule.at is not None or rule.text is not None
-    judgement = Judgement(rule.action, f"status {status}, by a rule of the source", is_by_body=is_by_body)
+    judgement = Judgement(rule.action, f"status {status}{BY_RULE}", is_by_body=is_by_body)
     if rule.action is Action.RETRY:
         judgement = replace(judgement, retries=MAX_RETRIES_IN_PLACE)
     return _with_wait(judgement, wait)
 
 
-def _applies(rule: Rule, response: Response) -> bool:
+def applies(rule: Rule, response: Response) -> bool:
+    """Whether all conditions of the rule hold."""
     if rule.status is not None and rule.status != response.status:
         return False
     if rule.header is not None:

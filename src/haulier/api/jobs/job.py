@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any, Final
 from urllib.parse import quote
 
+from haulier.api.answers.judgement import Rule
 from haulier.api.errors import BodyError
 from haulier.api.http.urls import LinkError, Pairs, origin
 from haulier.api.records.paths import check_path
@@ -78,10 +79,12 @@ class Job:
     """Path of the number of records in the last answer about the job."""
     may_lack_files: bool = False
     """A job without records has no file."""
+    busy: tuple[Rule, ...] = field(default=(), metadata=_IS_BESIDE)
+    """Answers by which the API says that it takes no job now: rules of the action END. It is asked again."""
     every: timedelta = field(default=EVERY, metadata=_IS_BESIDE)
     """The longest time between two questions."""
     within: timedelta = field(default=WITHIN, metadata=_IS_BESIDE)
-    """The time in which the job must end."""
+    """The time in which the job must end; before, the API may be busy as long."""
 
     def __post_init__(self) -> None:
         if [self.poll is not None, bool(self.poll_at), bool(self.poll_header)].count(True) != 1:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+from collections import Counter
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass, replace
 from typing import Final, TypeVar
@@ -12,7 +13,7 @@ from urllib.parse import urljoin
 import msgspec
 
 from haulier.api.answers.declared_wait import find_wait
-from haulier.api.answers.judgement import ExpectedAnswer, Rule
+from haulier.api.answers.judgement import BY_RULE, ExpectedAnswer, Rule, applies
 from haulier.api.errors import Action, ApiError, BodyError
 from haulier.api.http.transport import Request, Response
 from haulier.api.http.urls import LinkError, join, origin
@@ -22,7 +23,7 @@ from haulier.api.paging.paginator import PageAnswer, PageRequest, text_of_raw, w
 from haulier.api.paging.wire_request import wire_request
 from haulier.api.records.page import Page, not_json_error, text_of
 from haulier.api.records.paths import ROOT, explain_missing, raw_at
-from haulier.api.requester import ApiParts, Requester
+from haulier.api.requester import Answered, ApiParts, Requester
 
 FIRST_WAIT_SECONDS: Final = 1.0
 """Before the first question, as many jobs are short; it doubles up to `Job.every`."""
@@ -30,8 +31,14 @@ TOLD_SECONDS: Final = 60.0
 """A log line tells so often that a job goes on."""
 MAX_FILES: Final = 100_000
 _ACCEPTED: Final = (Rule(Action.OK, status=202),)
-_GONE: Final = frozenset({403, 404, 410})
-"""How storage and APIs answer for a result, or a signed address, that has expired."""
+_GONE: Final = frozenset({401, 403, 404, 410})
+"""How storage and APIs answer for a result, or a signed address, that has expired. At the API's own origin 401 is about
+the credentials."""
+_GONE_RULES: Final = tuple(Rule(Action.RESTART, status=status) for status in (404, 410))
+_FOREIGN_RULES: Final = tuple(Rule(Action.RESTART, status=status) for status in sorted(_GONE))
+_PASSING: Final = frozenset({Action.OUTAGE, Action.PAUSE, Action.RETRY_LATER})
+"""What a question about a job may meet while the job goes on."""
+_ABSENT_STATUSES: Final = frozenset({404, 410})
 
 _T = TypeVar("_T")
 Walk = Callable[[Listing, PageRequest], AsyncGenerator[Page, None]]
@@ -79,14 +86,20 @@ class JobRunner:
         self._walk = walk
         self._stream_rules: tuple[Rule, ...] = getattr(listing.paginator, "rules", ())
         self._rules = (*_ACCEPTED, *self._stream_rules)
+        self._start_rules: tuple[Rule, ...] = getattr(listing.paginator, "first_rules", ())
+        statuses = listing.empty.statuses - _GONE
+        self._listing = replace(listing, empty=replace(listing.empty, statuses=statuses))
 
     async def pages(self, start: PageRequest) -> AsyncGenerator[Page, None]:
         """Raises `ApiError` where the job fails, or has another number of records than it said."""
         start = replace(start, part="step")
         started = await self._start(start)
+        if started is None:
+            self._requester.usage.presence.ended_lists += 1
+            return
         poll = self._poll_request(start, started)
         told = await self._wait(poll, started)
-        received = 0
+        received, skipped_before = 0, self._requester.usage.skipped
         for listing, request in self._results(start, poll, started, told):
             try:
                 async with contextlib.aclosing(self._walk(listing, request)) as walk:
@@ -95,13 +108,15 @@ class JobRunner:
                         yield page
                         del page  # As in `haulier.sources.rest`.
             except ApiError as error:
-                if error.status not in _GONE:
+                if error.status not in _GONE or error.action in {Action.AUTH, Action.PAUSE}:
                     raise
-                text = f"The result of the job is not there any more, so another one is started. {error}"
+                why = str(error).replace(BY_RULE, "")
+                text = f"The result of the job is not there any more, so another one is started. {why}"
                 raise ApiError(text, action=Action.RESTART, status=error.status, excerpt=error.excerpt) from error
-        self._check_count(told, received)
+        self._check_count(told, received + self._requester.usage.skipped - skipped_before)
 
-    async def _start(self, start: PageRequest) -> _Started:
+    async def _start(self, start: PageRequest) -> _Started | None:
+        """None where what is asked for is not there, and may be absent."""
         job = self._job
 
         def read(response: Response) -> _Started:
@@ -116,9 +131,30 @@ class JobRunner:
             return _Started(job_id, address, self._wait_of(response))
 
         expected = ExpectedAnswer(wants_json=bool(job.id or job.poll_at))
-        started = await self._ask(self._wire(start), read, expected)
+        answered = await self._accepted(self._wire(start), read, expected)
+        if answered.value is None and self._start_rules and answered.response.status in _ABSENT_STATUSES:
+            return None
+        started = self._value_of(answered, self._wire(start))
         logger.info("a job was started", extra={"job": started.job_id} if started.job_id else {})
         return started
+
+    async def _accepted(
+        self, wire: Request, read: Callable[[Response], _Started], expected: ExpectedAnswer
+    ) -> Answered[_Started]:
+        """Ask again while the API says that it is busy with another job."""
+        clock, job = self._parts.clock, self._job
+        began_at, every, within = clock.monotonic(), job.every.total_seconds(), job.within.total_seconds()
+        wait, rules = min(FIRST_WAIT_SECONDS, every), (*job.busy, *self._rules, *self._start_rules)
+        while True:
+            answered = await self._requester.send(wire, read, expected=expected, rules=rules, is_first_page=False)
+            if answered.value is not None or not any(applies(rule, answered.response) for rule in job.busy):
+                return answered
+            left = within - (clock.monotonic() - began_at)
+            if left <= 0.0:
+                raise self._failure(wire, answered.response.body, f"the API was busy with other jobs for {within:g} s")
+            logger.info("the API is busy with another job")
+            await self._sleep(min(max(wait, self._wait_of(answered.response) or 0.0), left))
+            wait = min(2 * wait, every)
 
     def _poll_request(self, start: PageRequest, started: _Started) -> PageRequest:
         if self._job.poll is None:
@@ -141,16 +177,24 @@ class JobRunner:
         while True:
             left = within - (clock.monotonic() - began_at)
             await self._sleep(min(max(wait, asked_wait or 0.0), max(left, 0.0)))
-            told = await self._ask(wire, self._read_told, ExpectedAnswer(wants_json=bool(job.state)))
+            try:
+                told = await self._ask(wire, self._read_told, ExpectedAnswer(wants_json=bool(job.state)))
+            except ApiError as error:
+                # The job goes on meanwhile: another one would cost as much again.
+                if error.action not in _PASSING or clock.monotonic() - began_at >= within:
+                    raise
+                logger.info("a job could not be asked about, and is asked about again", extra={"error": str(error)})
+                wait, asked_wait = min(2 * wait, every), error.retry_after_seconds
+                continue
             now = clock.monotonic()
             if told.is_done:
                 logger.info("a job is done", extra={"seconds": round(now - began_at, 3)})
                 return told
             if told.word in job.failed:
-                raise self._failure(wire, told, f"the job ended with the state {told.word!r}")
+                raise self._failure(wire, told.body, f"the job ended with the state {told.word!r}")
             if now - began_at >= within:
                 state = f"; its state is {told.word!r}" if told.word else ""
-                raise self._failure(wire, told, f"the job did not end within {within:g} s{state}")
+                raise self._failure(wire, told.body, f"the job did not end within {within:g} s{state}")
             if now - told_at >= TOLD_SECONDS:
                 told_at = now
                 logger.info("a job goes on", extra={"state": told.word, "seconds": round(now - began_at)})
@@ -175,9 +219,14 @@ class JobRunner:
         job = self._job
         if job.files:
             listing = replace(self._listing, paginator=_WholeFile())
-            return [(listing, self._file_request(address, told.url)) for address in self._addresses(told)]
+            requests = [self._file_request(address, told.url, start) for address in self._addresses(told)]
+            if twice := [each.url for each, count in Counter(requests).items() if count > 1]:
+                shown = self._requester.describe(Request("GET", twice[0].partition("?")[0]))
+                raise self._wrong(f"the job names a file twice, and its records would be there twice: {shown}")
+            return [(listing, request) for request in requests]
         if job.result is not None:
-            return [(self._listing, self._request_of(job.result, start, started))]
+            request = self._request_of(job.result, start, started)
+            return [(self._listing, replace(request, end_rules=_GONE_RULES))]
         return [(self._listing, poll)]
 
     def _addresses(self, told: _Told) -> list[str]:
@@ -194,15 +243,16 @@ class JobRunner:
             raise self._wrong(f"the job has {len(found):,} files; the limit is {MAX_FILES:,}")
         return found
 
-    def _file_request(self, address: str, base: str) -> PageRequest:
+    def _file_request(self, address: str, base: str, start: PageRequest) -> PageRequest:
         home = self._parts.settings.url
         try:
             url = urljoin(base, address)
             found = origin(url)
             if found == origin(home):
-                return PageRequest(url, end_rules=self._stream_rules, part="file")
+                rules = (*_GONE_RULES, *self._stream_rules)
+                return PageRequest(url, headers=start.headers, end_rules=rules, part="file")
             if found in [origin(each) for each in self._job.download_origin]:
-                return PageRequest(url, end_rules=self._stream_rules, part="foreign file")
+                return PageRequest(url, end_rules=_FOREIGN_RULES, part="foreign file")
         except (LinkError, ValueError) as error:
             raise self._wrong(f"the address of a file cannot be used: {error}") from error
         shown = f"{found[0]}://{found[1]}" + ("" if found[2] in (80, 443) else f":{found[2]}")
@@ -224,6 +274,9 @@ class JobRunner:
 
     async def _ask(self, wire: Request, read: Callable[[Response], _T], expected: ExpectedAnswer) -> _T:
         answered = await self._requester.send(wire, read, expected=expected, rules=self._rules, is_first_page=False)
+        return self._value_of(answered, wire)
+
+    def _value_of(self, answered: Answered[_T], wire: Request) -> _T:
         if answered.value is None:
             raise ApiError(
                 f"{self._requester.describe(wire)}: a rule of the source ends it with {answered.action}, and this is "
@@ -241,8 +294,8 @@ class JobRunner:
     def _wait_of(self, response: Response) -> float | None:
         return find_wait(response, self._parts.clock.now(), self._parts.settings.wait_at).seconds
 
-    def _failure(self, wire: Request, told: _Told, text: str) -> ApiError:
-        excerpt = self._parts.redactor.excerpt(told.body)
+    def _failure(self, wire: Request, body: bytes, text: str) -> ApiError:
+        excerpt = self._parts.redactor.excerpt(body)
         return ApiError(
             f"{self._requester.describe(wire)}: {text}. The answer begins: {excerpt}",
             action=Action.RETRY_LATER,
@@ -264,20 +317,28 @@ def _text_at(body: bytes, path: str) -> str:
     return text_of_raw(found, path)
 
 
-def _texts_at(body: bytes, path: str) -> list[str]:
-    """Addresses at a path; none for null, and for nothing."""
+def _texts_at(body: bytes, path: str, *, is_member: bool = False) -> list[str]:
+    """Addresses at a path; none for null, and for nothing. A member of a list has one."""
     head, star, tail = path.partition("*")
     text = text_of(body)
     try:
         found = raw_at(text, head.rstrip(".") or ROOT)
-        if found is None or bytes(found) == b"null":
+        if found is None or bytes(found) in (b"null", b'""'):
+            if is_member:
+                raise BodyError(f"a member of the list of files has nothing at {path!r}, where its address would be")
             return []
         if star:
             members = msgspec.json.decode(found, type=list[msgspec.Raw])
-            return [address for each in members for address in _texts_at(bytes(each), tail.lstrip(".") or ROOT)]
+            return [
+                address
+                for each in members
+                for address in _texts_at(bytes(each), tail.lstrip(".") or ROOT, is_member=True)
+            ]
         if bytes(found)[:1] == b"[":
-            return msgspec.json.decode(found, type=list[str])
+            addresses = msgspec.json.decode(found, type=list[str])
+            if not all(addresses):
+                raise BodyError(f"an address at {path!r} is empty")
+            return addresses
     except (msgspec.DecodeError, RecursionError) as error:
         raise BodyError(f"there are no addresses at {path!r}: {error}") from error
-    address = text_of_raw(found, path)
-    return [address] if address else []
+    return [text_of_raw(found, path)]

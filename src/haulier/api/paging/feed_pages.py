@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from typing import Final, Literal
 from urllib.parse import urljoin
 
 from haulier.api.answers.judgement import Rule
 from haulier.api.errors import Action
+from haulier.api.http.retry_after import parse_http_date
 from haulier.api.paging.declared_end import CHECKS_ONLY
 from haulier.api.paging.link_address import LinkBase, LinkOrigin
 from haulier.api.paging.paginator import PageAnswer, PageRequest, Paginator
@@ -16,6 +19,9 @@ from haulier.errors import UsageError
 
 VALIDATORS: Final = {"ETag": "If-None-Match", "Last-Modified": "If-Modified-Since"}
 """Headers of an answer, and those by which a request asks whether it still holds (RFC 9110 13.1)."""
+
+YOUNG: Final = timedelta(minutes=1)
+"""A `Last-Modified` has whole seconds, so one so near to its answer may be of two versions (RFC 9110 8.8.2.2)."""
 
 EXPIRED: Final = (
     Rule(Action.END, status=410),
@@ -71,17 +77,32 @@ class Feed:
     def found_in(self, answer: PageAnswer) -> str:
         """ "" for nothing."""
         if self.header:
-            return answer.header(self.header) or ""
+            found = answer.header(self.header) or ""
+            return _as_of_before(found, answer) if self.is_condition and self.header == "Last-Modified" else found
         return answer.text(self.link or self.token) or ""
+
+    @property
+    def expiry_rules(self) -> tuple[Rule, ...]:
+        """Answers by which the API says that it does not go on."""
+        return () if self.is_condition else (*EXPIRED, *self.expired)
 
     def go_on(self, request: PageRequest, at: str) -> PageRequest:
         """``request`` is the one that would begin the feed."""
         if self.link:
-            return replace(request.with_url(at), end_rules=(*EXPIRED, *self.expired))
+            return replace(request.with_url(at), end_rules=self.expiry_rules)
         if self.is_condition:
             return replace(request.with_header(VALIDATORS[self.header], at), end_rules=UNCHANGED)
         told = request.with_query(self.query, at) if self.query else request.with_field(self.body, at)
-        return replace(told, end_rules=(*EXPIRED, *self.expired))
+        return replace(told, end_rules=self.expiry_rules)
+
+
+def _as_of_before(validator: str, answer: PageAnswer) -> str:
+    """A time that is too near to its answer is taken back, so that the next run reads the answer again."""
+    epoch = datetime.fromtimestamp(0, UTC)
+    changed, answered = parse_http_date(validator, epoch), parse_http_date(answer.header("Date") or "", epoch)
+    if changed is None or (answered is not None and answered - changed >= YOUNG):
+        return validator
+    return format_datetime(changed - YOUNG, usegmt=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +141,15 @@ class FeedPages:
             found = urljoin(answer.url, found)  # The next run has no page that it would be relative to.
         answer.feed_marks.append(found)
         if following is None and found and not self.feed.header:
-            # Whatever the sign of a next page looks like: what comes behind this page, the next run reads.
-            answer.sign_reports.clear()
+            at = self.feed.link or self.feed.token
+            reports = [] if self._is_position else [report.without(at) for report in answer.sign_reports]
+            answer.sign_reports[:] = reports
         return following
+
+    @property
+    def _is_position(self) -> bool:
+        """The token is sent as that of a next page is: what comes behind this page, the next run reads."""
+        feed, pages = self.feed, self.pages
+        return bool(feed.query and getattr(pages, "query", "") == feed.query) or bool(
+            feed.body and getattr(pages, "body", "") == feed.body
+        )

@@ -212,6 +212,8 @@ class PageIterator:
         )
         if (charset := answered.response.charset_problem) is not None:
             self._requester.say_once(CHARSET_WARNING, header=charset.reason)
+        if answered.value is None and not self._reader.has_begun:
+            self._requester.usage.ended_by = answered.response
         return answered.value
 
     async def _take_early(self, ahead: PagesAhead, request: PageRequest) -> ListPage | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from msgspec import Raw
@@ -48,6 +48,14 @@ class SignReport:
     @property
     def is_there(self) -> bool:
         return not self.lack
+
+    def without(self, path: str) -> SignReport:
+        """The value at ``path`` is known to be no sign."""
+        place, _, key = path.rpartition(".")
+        if place != self.passed:
+            return self
+        tokens, others = (tuple(each for each in keys if each != key) for keys in (self.tokens, self.others))
+        return replace(self, tokens=tokens, others=others)
 
 
 @dataclass(slots=True)
