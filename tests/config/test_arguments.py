@@ -28,7 +28,7 @@ NO_ARGUMENT = {
     "streams.NAME.incremental.ids": {"prefix", "digits"},
     "streams.NAME.full.ids.first": {"empty"},
     "streams.NAME.full.values.from": {"empty"},
-    "streams.NAME.incremental.feed": {"first", "values"},
+    "streams.NAME.incremental.feed": {"first", "first_reads", "values"},
     "streams.NAME.incremental.if_changed": {"by", "values"},
 }
 """Keys that a reader makes something of."""

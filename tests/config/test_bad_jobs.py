@@ -48,6 +48,16 @@ MISTAKES: dict[str, Mistake] = {
         "streams.flights.job: the download_origin 'http://files.example.com' is not https: whoever is on the way could "
         "change the files.",
     ),
+    "files with pages": (
+        IDS,
+        job(POLL + 'files = "url"'),
+        'streams.flights.pages: each of the `files` of the job is read as one page. Write pages = "single".',
+    ),
+    "a first request that nobody sends": (
+        IDS,
+        feed('token = "sync"\nquery = "since"\nfirst_reads = "all"'),
+        "streams.flights.incremental.feed: `first_reads` is about `first`. Leave it out: without `first` all is read.",
+    ),
     "a token that goes nowhere": (
         IDS,
         feed('token = "sync"'),

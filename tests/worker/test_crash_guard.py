@@ -20,8 +20,19 @@ from haulier.runs.plan import plan_item
 from haulier.runs.records import RequestNote
 from haulier.runs.run import Run
 from haulier.runs.send import send_again
-from haulier.worker.deadline import GateWaitError
-from haulier.worker.guard_pipe import EndFrame, Frame, PageFrame, StartFrame, error_frame, error_of, frame_bytes
+from haulier.worker.crash_guard import _within_deadline
+from haulier.worker.deadline import DeadlineError, GateWaitError
+from haulier.worker.dispatch import spool_of
+from haulier.worker.guard_pipe import (
+    EndFrame,
+    Frame,
+    HeldFrame,
+    PageFrame,
+    StartFrame,
+    error_frame,
+    error_of,
+    frame_bytes,
+)
 from haulier.worker.settings import SILENT_DELIVERIES, WorkerSettings
 from tests.harness.things import things
 from tests.worker.rig import Rig, key_of
@@ -289,3 +300,25 @@ async def test_voluntary_returns_are_no_deaths(real: Rig, returned: str) -> None
     stored.deliveries = 4 + SILENT_DELIVERIES - 1
     await work(real, then="os._exit(2)")
     assert real.api.requests == [1]
+
+
+async def test_the_wait_of_a_child_for_a_job_is_not_the_items(folder: Path) -> None:
+    """Its worker hears of it, and counts no deadline meanwhile; without that word it does."""
+    settings = WorkerSettings(lease_seconds=0.2, item_deadline_seconds=0.1)
+    async with Rig(folder, clock=SystemClock(), settings=settings) as real:
+        run = await real.run(ITEM)
+        async with real.deps() as deps:
+            spool = await spool_of(deps, run, key_of(ITEM))
+            for is_told in (True, False):
+                reader = asyncio.StreamReader()
+                reading = asyncio.create_task(_within_deadline(deps, reader, spool))
+                for _ in range(30):
+                    await asyncio.sleep(0.02)
+                    if is_told:
+                        reader.feed_data(frame_bytes(HeldFrame()))
+                if is_told:
+                    reader.feed_data(frame_bytes(END))
+                    assert await reading == END
+                else:
+                    with pytest.raises(DeadlineError):
+                        await reading

@@ -9,6 +9,7 @@ from typing import Any
 from haulier.api.answers.judgement import Rule
 from haulier.api.errors import Action
 from haulier.api.jobs.job import ID, Job, JobRequest
+from haulier.api.paging.paginator import Single
 from haulier.config.environment import fill_variables
 from haulier.config.fields import Field, TableReader, TableShape
 from haulier.config.lookups import QUERY, PathText
@@ -16,6 +17,7 @@ from haulier.config.place import Place, name_kind
 from haulier.config.request_kinds import JsonBody, JsonPath
 from haulier.config.rules_table import AT, HEADER, STATUS, TEXT
 from haulier.config.value_kinds import Duration, ListOf, NamedValue, TableBy, TableOf, Text, errors_at
+from haulier.sources.recipe import StreamRecipe
 from haulier.sources.templates import PlaceholderError, check_placeholders, strings_of
 
 ASKED_GET = Field("get", PathText(), "The path of the request, below the API's url.", 'get = "/jobs/{job}"', to="path")
@@ -174,6 +176,12 @@ def _check_texts(asked: JobRequest, place: Place) -> None:
         raise place.error(
             error.problem, f"The item is told by the request that starts the job; {ID} is the job."
         ) from error
+
+
+def check_job(recipe: StreamRecipe, place: Place) -> None:
+    """`SourceFileError` where the pages are of no use to the job."""
+    if recipe.job is not None and recipe.job.files and not isinstance(recipe.pages, Single):
+        raise place.at("pages").error("each of the `files` of the job is read as one page.", 'Write pages = "single".')
 
 
 JOB_TABLE = TableBy(JOB, Job, read_job)

@@ -14,7 +14,7 @@ from haulier.config.feed_table import FEED_TABLE, IF_CHANGED_TABLE, check_feed
 from haulier.config.fields import Field, TableReader, TableShape
 from haulier.config.format_table import FORMAT, check_format
 from haulier.config.graphql_fields import GRAPHQL_FIELDS, read_graphql
-from haulier.config.job_table import JOB_TABLE
+from haulier.config.job_table import JOB_TABLE, check_job
 from haulier.config.joins import JOIN
 from haulier.config.lookups import COUNT_TABLE, DIVIDE_TABLE, QUERY, TOTAL_TABLE, PathText
 from haulier.config.pages_table import LINK_BASE, LINK_ORIGIN, PagesKind
@@ -200,6 +200,7 @@ def read_stream(name: str, value: Any, place: Place) -> StreamRecipe:
         **table.arguments(*_REQUEST_FIELDS, JOB_FIELD, *_RECORD_FIELDS, *_LINK_FIELDS, *_MODE_FIELDS),
     )
     check_feed(recipe, value.get("pages", ""), place)
+    check_job(recipe, place)
     graphql = read_graphql(table, is_get=is_get, has_json=JSON in table)
     if graphql is not None and FORM in table:
         raise place.error("`graphql` and `form` cannot be used together.", "Keep the one that the API reads.")

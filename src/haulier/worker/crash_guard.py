@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import os
 import signal
 from asyncio.subprocess import Process
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import msgspec
 
@@ -28,6 +29,7 @@ from haulier.worker.guard_pipe import (
     EndFrame,
     ErrorFrame,
     Frame,
+    HeldFrame,
     LoneMessage,
     PageFrame,
     StartFrame,
@@ -158,8 +160,19 @@ async def _kill(process: Process) -> None:
 async def _within_deadline(deps: WorkerDeps, reader: asyncio.StreamReader, spool: Spool) -> Frame | None:
     """Read the frame after the pages. The child keeps the item's deadline; this one is for a child that hangs."""
     settings = deps.settings
-    awake = Awake(deps.clock, settings, lambda: deps.client.scope.held is not None)
-    copying = asyncio.ensure_future(_copy(reader, spool))
+    held_at = -math.inf
+
+    def note_held() -> None:
+        nonlocal held_at
+        held_at = deps.clock.monotonic()
+
+    def is_held() -> bool:
+        # The child says so at each look of its own.
+        is_child_held = deps.clock.monotonic() - held_at <= 2 * awake.look_seconds
+        return is_child_held or deps.client.scope.held is not None
+
+    awake = Awake(deps.clock, settings, is_held)
+    copying = asyncio.ensure_future(_copy(reader, spool, note_held))
     try:
         while not copying.done():
             await awake.wait(copying)
@@ -170,9 +183,12 @@ async def _within_deadline(deps: WorkerDeps, reader: asyncio.StreamReader, spool
         await end(copying)
 
 
-async def _copy(reader: asyncio.StreamReader, spool: Spool) -> Frame | None:
-    while isinstance(frame := await read_frame(reader), PageFrame):
-        await spool.write(frame.records)
+async def _copy(reader: asyncio.StreamReader, spool: Spool, note_held: Callable[[], None]) -> Frame | None:
+    while isinstance(frame := await read_frame(reader), PageFrame | HeldFrame):
+        if isinstance(frame, HeldFrame):
+            note_held()
+        else:
+            await spool.write(frame.records)
     return frame
 
 

@@ -45,12 +45,25 @@ class Awake:
         self._looked_at = now
 
 
-async def within_deadline(clock: Clock, settings: WorkerSettings, api: ItemApi, work: Coroutine[Any, Any, T]) -> T:
-    """Run ``work`` under the item's deadline, which counts from its first request, and not while a person holds it up.
+async def within_deadline(
+    clock: Clock,
+    settings: WorkerSettings,
+    api: ItemApi,
+    work: Coroutine[Any, Any, T],
+    note_held: Callable[[], None] = lambda: None,
+) -> T:
+    """Run ``work`` under the item's deadline, which counts from its first request, and not while a person or a job
+    holds it up. ``note_held`` is called at each look that finds it so.
 
     Raises `DeadlineError`, or `GateWaitError` where it is waiting for its turn then.
     """
-    awake = Awake(clock, settings, lambda: api.is_held)
+
+    def is_held() -> bool:
+        if api.is_held:
+            note_held()
+        return api.is_held
+
+    awake = Awake(clock, settings, is_held)
     started_at: float | None = None
     task = asyncio.ensure_future(work)
     try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import logging
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -72,8 +72,9 @@ async def produce(
     *,
     is_suspect: bool = False,
     note_request: NoteRequest = lambda note: None,
+    note_held: Callable[[], None] = lambda: None,
 ) -> Produced:
-    """``note_request`` is called with the last request if the item fails."""
+    """``note_request`` is called with the last request if the item fails; ``note_held`` as `within_deadline` does."""
     fields = {"run_id": run.run_id, "item_key": key, "attempt": attempt}
     log = ContextLog(logger, fields)
     stream = type(item).stream
@@ -83,7 +84,7 @@ async def produce(
     pieces = deps.processors[type(item)](item, context)
     work = _drain(pieces, type(item).kind, key, sink, deps.keys.get(type(item).stream))
     try:
-        produced = await within_deadline(deps.clock, deps.settings, api, work)
+        produced = await within_deadline(deps.clock, deps.settings, api, work, note_held)
     except Exception:
         if api.usage.last_request is not None:
             note_request(request_note(api.usage.last_request, deps.client.redactor))

@@ -44,6 +44,10 @@ class PageFrame(msgspec.Struct, frozen=True, tag="page"):
     records: list[bytes]
 
 
+class HeldFrame(msgspec.Struct, frozen=True, tag="held"):
+    """The item waits for a job, or because a person holds the source: its deadline stands still."""
+
+
 class EndFrame(msgspec.Struct, frozen=True, tag="end"):
     """The processor ran to its end."""
 
@@ -87,7 +91,7 @@ class ErrorFrame(msgspec.Struct, frozen=True, tag="error"):
     """A `MovedError`, after which an item restarts more often."""
 
 
-Frame = StartFrame | PageFrame | EndFrame | ErrorFrame
+Frame = StartFrame | PageFrame | HeldFrame | EndFrame | ErrorFrame
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder: msgspec.msgpack.Decoder[Frame] = msgspec.msgpack.Decoder(Frame)
@@ -149,6 +153,7 @@ async def work_alone(deps: WorkerDeps, job: LoneMessage, writer: asyncio.StreamW
                 sink,
                 is_suspect=is_suspect,
                 note_request=requests.append,
+                note_held=lambda: writer.write(frame_bytes(HeldFrame())),
             )
         children = [(child.key, child.stream, child.kind, bytes(child.payload)) for child in produced.children]
         frame: Frame = EndFrame(

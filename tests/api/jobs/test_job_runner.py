@@ -13,6 +13,7 @@ import pytest
 
 from haulier.api.answers.judgement import Rule
 from haulier.api.errors import Action, ApiError
+from haulier.api.http.urls import Encoded
 from haulier.api.jobs.job import Job, JobRequest
 from haulier.api.paging.cursors import Cursor
 from haulier.api.paging.paginator import Paginator, Single
@@ -228,6 +229,12 @@ async def test_the_count_of_a_job_has_the_rows_that_are_skipped() -> None:
     items = [{"id": 1}, {"id": 2, "gone": True}]
     async with session_with(api_of(lambda count: state("done", items=items, n=2))) as (api, _):
         assert await pulled(api, job_of(count="n"), skip=[Skip("gone")]) == [1]
+
+
+def test_an_encoded_value_stays_so_when_the_job_is_named() -> None:
+    ((_, value),) = JobRequest("/jobs", query=(("of", Encoded("a%2C{job}")),)).of("7/8").query
+    assert isinstance(value, Encoded)
+    assert value == "a%2C7%2F8"
 
 
 @pytest.mark.parametrize("status", [401, 403, 429, 503])

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from haulier.api.answers.judgement import Rule
 from haulier.api.errors import BodyError
-from haulier.api.http.urls import LinkError, Pairs, origin
+from haulier.api.http.urls import Encoded, LinkError, Pairs, origin
 from haulier.api.records.paths import check_path
 from haulier.errors import UsageError
 
@@ -44,7 +44,7 @@ class JobRequest:
             raise BodyError(f"the ID of the job is {job_id!r}, which would lead to another path")
         return JobRequest(
             self.path.replace(ID, quote(job_id, safe="")),
-            tuple((name, value.replace(ID, job_id)) for name, value in self.query),
+            tuple((name, _filled_value(value, job_id)) for name, value in self.query),
             _filled(self.json, job_id),
         )
 
@@ -123,6 +123,12 @@ def _check_origin(text: str) -> None:
         raise UsageError(f"The download_origin {text!r} has a path. Write scheme and host alone.")
     if scheme != "https" and host not in _LOOPBACK:
         raise UsageError(f"The download_origin {text!r} is not https: whoever is on the way could change the files.")
+
+
+def _filled_value(value: str, job_id: str) -> str:
+    if isinstance(value, Encoded):
+        return Encoded(value.replace(ID, quote(job_id, safe="")))
+    return value.replace(ID, job_id)
 
 
 def _filled(tree: Any, job_id: str) -> Any:
