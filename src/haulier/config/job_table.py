@@ -9,7 +9,6 @@ from typing import Any
 from haulier.api.answers.judgement import Rule
 from haulier.api.errors import Action
 from haulier.api.jobs.job import ID, Job, JobRequest
-from haulier.api.paging.paginator import Single
 from haulier.config.environment import fill_variables
 from haulier.config.fields import Field, TableReader, TableShape
 from haulier.config.lookups import QUERY, PathText
@@ -178,9 +177,9 @@ def _check_texts(asked: JobRequest, place: Place) -> None:
         ) from error
 
 
-def check_job(recipe: StreamRecipe, place: Place) -> None:
-    """`SourceFileError` where the pages are of no use to the job."""
-    if recipe.job is not None and recipe.job.files and not isinstance(recipe.pages, Single):
+def check_job(recipe: StreamRecipe, pages: Any, place: Place) -> None:
+    """`SourceFileError` where the stream's `pages`, as they are written, are of no use to the job."""
+    if recipe.job is not None and recipe.job.files and pages != "single" and "single" not in pages:
         raise place.at("pages").error("each of the `files` of the job is read as one page.", 'Write pages = "single".')
 
 

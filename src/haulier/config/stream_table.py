@@ -200,7 +200,7 @@ def read_stream(name: str, value: Any, place: Place) -> StreamRecipe:
         **table.arguments(*_REQUEST_FIELDS, JOB_FIELD, *_RECORD_FIELDS, *_LINK_FIELDS, *_MODE_FIELDS),
     )
     check_feed(recipe, value.get("pages", ""), place)
-    check_job(recipe, place)
+    check_job(recipe, value.get("pages", ""), place)
     graphql = read_graphql(table, is_get=is_get, has_json=JSON in table)
     if graphql is not None and FORM in table:
         raise place.error("`graphql` and `form` cannot be used together.", "Keep the one that the API reads.")
