@@ -129,7 +129,10 @@ async def test_what_the_page_calls_undivided_is(division: str, parts: int, tmp_p
     stream = f'get = "/s"\nrecords = "."\npages = "single"\nfull.{division}'
     file.write_text(f'source = "s"\n[api]\nurl = "http://127.0.0.1:9"\n[streams.s]\n{stream}\n')
     app = load_app(str(file))
-    (item,) = [item async for item in app.items("full", app.streams, cast(Context, SimpleNamespace(api=None, snapshot_time=START)))]
+    (item,) = [
+        item
+        async for item in app.items("full", app.streams, cast(Context, SimpleNamespace(api=None, snapshot_time=START)))
+    ]
     assert len(app.divide(item)) == parts
 
 
