@@ -43,6 +43,7 @@ MISCOUNT = api(Action.RESTART)
 HUNG = api(Action.OUTAGE, fault=Fault.TIMEOUT)
 GATEWAY = api(Action.OUTAGE, status=504)
 BUSY = api(Action.OUTAGE, status=503)
+WITHOUT_CREDENTIALS = api(Action.OUTAGE, fault=Fault.ISSUER)
 UNREACHED = api(Action.OUTAGE, fault=Fault.CONNECT)
 REFUSED = api(Action.POISON, status=400)
 RAISED = KeyError("price")
@@ -144,6 +145,15 @@ def test_whatever_is_not_the_last_needs_proof(name: str) -> None:
 def test_what_is_not_charged_never_divides(error: Exception) -> None:
     """G4: an outage-like failure without proof is free, however often it comes."""
     assert [cause(error, failures=failures, is_api_up=False) for failures in range(5)] == 5 * [None]
+
+
+def test_credentials_that_cannot_be_had_are_never_charged() -> None:
+    """G4: the API answered all others a moment ago, with older ones."""
+    for failures in range(5):
+        for parent_cause in ("", "failure"):
+            known = evidence(WITHOUT_CREDENTIALS, parts=PARTS, failures=failures, parent_cause=parent_cause)
+            outcome = decide(replace(known, is_api_up=True))
+            assert type(outcome).__name__ == "Release", outcome
 
 
 def test_a_part_of_what_crashed_is_divided_at_its_first_death() -> None:

@@ -70,6 +70,8 @@ class Fault(StrEnum):
     """The body exceeds `Api.max_body_bytes`, on the wire or decoded."""
     AUTH = "auth"
     """The issuer of the credentials refuses us. (The API itself does so with a 401.)"""
+    ISSUER = "issuer"
+    """The issuer of the credentials gives none at present. Nothing was sent to the API, and no item is charged."""
     REDIRECT = "redirect"
     """A redirect to another origin, in a circle, or nowhere. Nothing was sent there."""
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import TypeGuard
 
-from haulier.api.errors import Action, ApiError, Shape
+from haulier.api.errors import Action, ApiError, Fault, Shape
 from haulier.errors import (
     BrokenEnvelopeError,
     DamagedObjectError,
@@ -181,6 +181,8 @@ def _own_outcome_of_api(evidence: Evidence, error: ApiError) -> OwnOutcome | Que
             return Release(_release_seconds(evidence), stop=2)
         case Action.PAUSE:
             return Release(min(PAUSED_SECONDS, _release_seconds(evidence, error)))
+        case Action.OUTAGE if error.fault is Fault.ISSUER:
+            return Release(_release_seconds(evidence, error))
         case Action.OUTAGE if evidence.is_api_up is None:
             return Question.IS_API_UP
         case Action.OUTAGE if not evidence.is_api_up:

@@ -59,6 +59,7 @@ FAULTS = [
     ("CRC, contradicting headers", Fault.PROTOCOL, RETRY, MAX_RETRIES_IN_PLACE, RETRY_LATER),
     ("TLS verify failure, unknown CA, hostname mismatch", Fault.TLS, CONFIG, 0, CONFIG),
     ("407 of the proxy", Fault.PROXY, CONFIG, 0, CONFIG),
+    ("503 of the token's issuer", Fault.ISSUER, RETRY, FEW_RETRIES_IN_PLACE, OUTAGE),
     ("401 of the token's issuer", Fault.AUTH, AUTH, 0, AUTH),
     ("body > max_body", Fault.TOO_LARGE, SPLIT, 0, SPLIT),
     ("redirect to another origin, loop", Fault.REDIRECT, POISON, 0, POISON),

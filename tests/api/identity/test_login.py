@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import json
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
@@ -15,6 +15,7 @@ import pytest
 
 from haulier.api.errors import Fault
 from haulier.api.http.redactor import Redactor
+from haulier.api.http.transport import TransportError
 from haulier.api.identity.auth import env
 from haulier.api.identity.login import Login
 from haulier.api.identity.shared_token import TokenFile
@@ -132,12 +133,56 @@ async def test_processes_share_one_session(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    "gives",
+    [
+        ({"error": "bad canary-password"}, (), "401 No"),
+        ({"success": False}, (), "200 OK"),
+        ({}, ("Set-Cookie: SID=anonymous", "Location: /base/login"), "302 Found"),
+    ],
+    ids=["401", "200", "302"],
+)
+async def test_a_wrong_password_is_sent_once(gives: Any, tmp_path: Path) -> None:
+    """By all processes and their requests, whatever says that it is wrong: accounts are locked after a few."""
+    sessions, clock, path = Sessions(lambda _: gives, lambda _: ""), FakeClock(), tmp_path / "token"
+    with_cookie = gives[2].startswith("302")
+    auth = Login("/login", form=USER, cookie="SID" if with_cookie else "", token_at="" if with_cookie else "data.token")
+    async with raw_server(by=sessions.answer) as server:
+
+        async def fails(shared: TokenFile, declared: Login = auth) -> str:
+            async with transport_to(f"{server.url}/base", auth=declared, clock=clock, shared=shared) as transport:
+                try:
+                    answer = await get(transport, server)
+                except TransportError as fault:
+                    return fault.text if fault.kind is Fault.AUTH else "no refusal"
+            assert answer.status == 401
+            return ""
+
+        await fails(TokenFile(path))
+        for _ in range(8):
+            clock.advance(15)
+            assert "With the same secret it is not asked again until all workers have ended" in await fails(
+                TokenFile(path)
+            )
+        assert len(sessions.logins) == 1
+        await fails(TokenFile(path), replace(auth, form={**USER, "password": "canary-other"}))
+        assert len(sessions.logins) == 2
+        shared = TokenFile(path)
+        shared.clear()
+        await fails(shared)
+        assert len(sessions.logins) == 3
+        clock.advance(601)
+        await fails(shared)
+        assert len(sessions.logins) == 4
+    assert "canary" not in path.read_text()
+
+
+@pytest.mark.parametrize(
     ("gives", "text", "kind"),
     [
         (({"error": "bad canary-password"}, (), "401 No"), "it refused with 401 bad ***", Fault.AUTH),
-        (({}, (), "200 OK"), "without an access token: there is nothing at 'data.token'", Fault.CONNECT),
+        (({}, (), "200 OK"), "without an access token: there is nothing at 'data.token'", Fault.AUTH),
         (({}, ("Location: https://example.org/x",), "302 Found"), "it refused with 302", Fault.AUTH),
-        (({}, ("Retry-After: 7",), "503 Busy"), "it answered 503", Fault.CONNECT),
+        (({}, ("Retry-After: 7",), "503 Busy"), "it answered 503", Fault.ISSUER),
     ],
     ids=["401", "200", "302", "503"],
 )

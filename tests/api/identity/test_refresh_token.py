@@ -135,7 +135,7 @@ async def test_a_lost_answer_is_made_good_where_the_issuer_allows_it(tmp_path: P
     async with scene(tmp_path, store=store and store(), has_grace=True, loses_answers=1) as here:
         async with here.process() as transport:
             fault = await fault_of(transport, here.server)
-        assert fault.kind is Fault.CONNECT
+        assert fault.kind is Fault.ISSUER
         assert await here.get() == 200
         assert await here.get() == 200
         assert here.issuer.reuses == 1

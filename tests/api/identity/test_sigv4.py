@@ -161,7 +161,7 @@ async def test_container_credentials_that_cannot_be_renewed_are_an_outage(
             for _ in range(2):
                 with pytest.raises(TransportError) as caught:
                     await get(transport, server)
-                assert caught.value.kind is Fault.CONNECT
+                assert caught.value.kind is Fault.ISSUER
                 assert caught.value.text.startswith("the credentials for AWS: ")
                 assert SECRET_KEY not in caught.value.text
         assert server.requests == []

@@ -159,6 +159,7 @@ _FAULTS: Mapping[Fault, Judgement] = {
     Fault.SLOW: Judgement(Action.RETRY, "", MAX_RETRIES_IN_PLACE, Action.OUTAGE),
     Fault.CUT: Judgement(Action.RETRY, "", MAX_RETRIES_IN_PLACE, Action.RETRY_LATER),
     Fault.PROTOCOL: Judgement(Action.RETRY, "", MAX_RETRIES_IN_PLACE, Action.RETRY_LATER),
+    Fault.ISSUER: Judgement(Action.RETRY, "", FEW_RETRIES_IN_PLACE, Action.OUTAGE),
     Fault.AUTH: Judgement(Action.AUTH),
     Fault.TLS: Judgement(Action.CONFIG),
     Fault.PROXY: Judgement(Action.CONFIG),

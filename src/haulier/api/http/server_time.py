@@ -15,7 +15,7 @@ TRIES = 4
 AGAIN_SECONDS = 1.0
 """Before the second try, at most; twice as long before each further one."""
 
-_LOST = frozenset({Fault.CONNECT, Fault.DNS, Fault.TIMEOUT, Fault.SLOW, Fault.CUT, Fault.PROTOCOL})
+_LOST = frozenset({Fault.CONNECT, Fault.DNS, Fault.TIMEOUT, Fault.SLOW, Fault.CUT, Fault.PROTOCOL, Fault.ISSUER})
 """Another try may get an answer. Refused credentials are not sent again."""
 
 

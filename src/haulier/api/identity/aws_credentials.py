@@ -102,7 +102,7 @@ class AwsCredentials:
         back by itself."""
         from botocore.exceptions import ClientError, SSOError, TokenRetrievalError
 
-        return Fault.AUTH if isinstance(error, ClientError | SSOError | TokenRetrievalError) else Fault.CONNECT
+        return Fault.AUTH if isinstance(error, ClientError | SSOError | TokenRetrievalError) else Fault.ISSUER
 
     def _words(self, error: Exception) -> str:
         return self._redactor.redact(" ".join(str(error).split()))[:_SHOWN_CHARACTERS].rstrip(".")

@@ -40,10 +40,17 @@ class Issuer(Protocol):
         ...
 
 
+class RefusedError(TransportError):
+    """The issuer refuses what it was sent, and would do so again; many lock an account after a few wrong logins."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(Fault.AUTH, text)
+
+
 class IssuerBusyError(TransportError):
     def __init__(self, text: str, wait_seconds: float) -> None:
         self.wait_seconds = wait_seconds
-        super().__init__(Fault.CONNECT, text)
+        super().__init__(Fault.ISSUER, text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,9 +103,13 @@ class TokenAnswer:
             raise refusal(answer, self._clock, self._redactor)
         try:
             value = header_value(self._token_of(answer), "access token")
-        except (msgspec.DecodeError, LookupError, UsageError) as exc:
-            said = f": {self._redactor.redact(str(exc))}" if isinstance(exc, LookupError) else ""
-            raise TransportError(Fault.PROTOCOL, f"it answered {answer.status} without an access token{said}") from exc
+        except msgspec.DecodeError as exc:
+            raise TransportError(Fault.PROTOCOL, f"it answered {answer.status} without an access token") from exc
+        except (LookupError, UsageError) as exc:
+            said = f": {exc}" if isinstance(exc, LookupError) else ""
+            words = " ".join(filter(None, ("", *refused_words(answer))))[:_SHOWN_CHARACTERS]
+            text = f"it answered {answer.status} without an access token{said}{words}"
+            raise RefusedError(self._redactor.redact(text)) from exc
         self._redactor.add_renewed(value)
         return Issued(value, self._life_seconds(answer))
 
@@ -135,10 +146,10 @@ def refusal(answer: Response, clock: Clock, redactor: Redactor) -> TransportErro
     if answer.status in _BUSY or answer.status >= 500:
         wait = retry_after_seconds(answer.headers, clock.now())
         if wait is not None and wait > DAY_SECONDS:
-            return TransportError(Fault.AUTH, f"it answered {answer.status} and asks to wait for more than a day")
+            return RefusedError(f"it answered {answer.status} and asks to wait for more than a day")
         return IssuerBusyError(f"it answered {answer.status}", wait or 0.0)
     words = redactor.redact(" ".join(filter(None, refused_words(answer))))
-    return TransportError(Fault.AUTH, f"it refused with {answer.status} {words[:_SHOWN_CHARACTERS]}".rstrip())
+    return RefusedError(f"it refused with {answer.status} {words[:_SHOWN_CHARACTERS]}".rstrip())
 
 
 class _Refused(msgspec.Struct):

@@ -18,7 +18,7 @@ from haulier.api.http.redactor import Redactor
 from haulier.api.http.transport import Request, Response, TransportError
 from haulier.api.identity.auth import Authorizer, BareSender, Secret, header_value, reveal
 from haulier.api.identity.grants import Grant, Grants, KeptGrants, MemoryGrants
-from haulier.api.identity.issuer import Issued, TokenAnswer, refused_words
+from haulier.api.identity.issuer import Issued, RefusedError, TokenAnswer, refused_words
 from haulier.api.identity.shared_token import TokenFile
 from haulier.api.identity.token_endpoint import LOOPBACK, EndpointToken, add_request_secrets
 from haulier.api.records.paths import check_path, find
@@ -219,7 +219,7 @@ class Refresher:
                 f". A refresh at {moment:%Y-%m-%dT%H:%M:%SZ} was interrupted before its answer was kept: the issuer "
                 "may have replaced the token then"
             )
-        return TransportError(Fault.AUTH, text)
+        return RefusedError(text)
 
 
 def _is_void(answer: Response) -> bool:

@@ -38,6 +38,8 @@ class SharedToken:
     issued_at: float
     renew_at: float
     ends_at: float
+    refusal: str = ""
+    """Why the issuer gave none; then there is no ``value``."""
 
 
 class _Kept(msgspec.Struct):
@@ -46,11 +48,13 @@ class _Kept(msgspec.Struct):
     proof: str
     renew_at: float | None = None
     ends_at: float | None = None
+    refusal: str = ""
 
 
 class TokenFile:
-    """Holds at most one token. Without a path, or after a warning about an unusable file, nothing is shared. Beside it
-    are the ``grants``, which outlive it: made with the secret that seals them where others can read."""
+    """Holds at most one token, or the issuer's refusal. Without a path, or after a warning about an unusable file,
+    nothing is shared. Beside it are the ``grants``, which outlive it: made with the secret that seals them where others
+    can read."""
 
     def __init__(self, path: Path | None = None, grants: Callable[[str], Grants] | None = None) -> None:
         self._path = path
@@ -96,14 +100,14 @@ class TokenFile:
             kept = msgspec.json.decode(os.pread(self._descriptor, MAX_TOKEN_FILE_BYTES, 0), type=_Kept)
         except (OSError, msgspec.DecodeError):
             return None  # Empty, or cut short by a crash.
-        token = SharedToken(kept.value, kept.issued_at, _end(kept.renew_at), _end(kept.ends_at))
+        token = SharedToken(kept.value, kept.issued_at, _end(kept.renew_at), _end(kept.ends_at), kept.refusal)
         return token if hmac.compare_digest(kept.proof, _proof(token, key)) else None
 
     def write(self, token: SharedToken, key: bytes) -> None:
         """Needs the `lock`."""
         if self._descriptor is None:
             return
-        kept = _Kept(token.value, token.issued_at, _proof(token, key), token.renew_at, token.ends_at)
+        kept = _Kept(token.value, token.issued_at, _proof(token, key), token.renew_at, token.ends_at, token.refusal)
         try:
             os.ftruncate(self._descriptor, 0)
             os.pwrite(self._descriptor, msgspec.json.encode(kept), 0)
@@ -158,7 +162,7 @@ async def _lock(descriptor: int, clock: Clock) -> None:
 
 
 def _proof(token: SharedToken, key: bytes) -> str:
-    said = f"{token.value}\n{token.issued_at!r}\n{token.renew_at!r}\n{token.ends_at!r}"
+    said = f"{token.value}\n{token.issued_at!r}\n{token.renew_at!r}\n{token.ends_at!r}\n{token.refusal}"
     return hmac.new(key, said.encode(), hashlib.sha256).hexdigest()
 
 

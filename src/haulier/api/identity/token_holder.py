@@ -11,7 +11,7 @@ from haulier.api.errors import Fault
 from haulier.api.http.redactor import Redactor
 from haulier.api.http.transport import Request, Response, TransportError
 from haulier.api.identity.auth import with_header
-from haulier.api.identity.issuer import Issued, Issuer, IssuerBusyError
+from haulier.api.identity.issuer import Issued, Issuer, IssuerBusyError, RefusedError
 from haulier.api.identity.shared_token import SharedToken, TokenFile
 from haulier.clock import Clock, wall_seconds
 
@@ -30,7 +30,11 @@ RENEWAL_RETRY_SECONDS = 10.0
 """Wait after a failed early renewal, while the old token is valid."""
 
 
-_PASSED_ON: Final = frozenset({Fault.DNS, Fault.TIMEOUT, Fault.SLOW, Fault.TLS, Fault.PROXY, Fault.AUTH})
+REFUSAL_SECONDS: Final = 600.0
+"""Time for which an issuer that refused is not asked again with the same secret, by no process; less where the last one
+ends before."""
+
+_PASSED_ON: Final = frozenset({Fault.TLS, Fault.PROXY, Fault.AUTH})
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +100,7 @@ class TokenHolder:
         self._refused: deque[str] = deque(maxlen=MAX_REFUSED_TOKENS)
         self._attempts = 0
         self._failed: TransportError | None = None
+        self._refusal: SharedToken | None = None
         self._not_before = 0.0
         """The issuer asked to wait until then."""
         self._apart_until = 0.0
@@ -131,6 +136,8 @@ class TokenHolder:
             if not self._carrier.has(refused, token.value):
                 return True
             if not self._may_be_revoked(token, is_again):
+                if token.is_ours and token.value != self._good:
+                    await self._warn_others(token)
                 return False
             self._refused.append(token.value)
             # Other requests now wait for the new token.
@@ -148,6 +155,27 @@ class TokenHolder:
             not token.is_ours or self._clock.monotonic() - token.issued_at >= MIN_REVOKED_AGE_SECONDS
         )
 
+    async def _warn_others(self, token: _Token) -> None:
+        """A login may answer a wrong password with a session that is worth nothing: not one for each process."""
+        async with self._lock, self._shared.lock(self._clock):
+            kept = self._shared.read(self._key)
+            if kept is not None and kept.value == token.value:
+                self._shared.write(self._refused_now("the API answers 401 to what it gave"), self._key)
+
+    def _refused_now(self, text: str) -> SharedToken:
+        now = wall_seconds(self._clock)
+        return SharedToken("", now, now + REFUSAL_SECONDS, now + REFUSAL_SECONDS, text)
+
+    def _check_refusal(self) -> None:
+        now = wall_seconds(self._clock)
+        for known in (self._shared.read(self._key), self._refusal):
+            if known is not None and known.refusal and known.issued_at <= now < known.ends_at:
+                raise TransportError(
+                    Fault.AUTH,
+                    f"{known.refusal}. With the same secret it is not asked again until all workers have ended, "
+                    f"or {REFUSAL_SECONDS / 60:.0f} minutes have passed",
+                )
+
     async def _renew_once(self) -> _Token:
         """Concurrent callers share one request to the issuer, and its error."""
         attempts = self._attempts
@@ -155,25 +183,33 @@ class TokenHolder:
             if self._attempts == attempts:
                 await self._attempt()
             if self._failed is not None or self._token is None:
-                failed = self._failed or TransportError(Fault.CONNECT, "the token was refused meanwhile")
+                failed = self._failed or TransportError(Fault.ISSUER, "the token was refused meanwhile")
                 raise TransportError(failed.kind, failed.text)
             return self._token
 
     async def _attempt(self) -> None:
         try:
             async with self._shared.lock(self._clock):
-                self._token = self._take_shared() or await self._fetch()
-            self._failed = None
+                token = self._take_shared()
+                if token is None:
+                    self._check_refusal()
+                    token = await self._fetch()
+            self._token, self._failed = token, None
         except TransportError as error:
             # A bad answer of the issuer must not count against the item.
-            kind = error.kind if error.kind in _PASSED_ON else Fault.CONNECT
+            kind = error.kind if error.kind in _PASSED_ON else Fault.ISSUER
             self._failed = TransportError(kind, f"{self._called}: {error.text}")
         self._attempts += 1
 
     def _take_shared(self) -> _Token | None:
         """Take another process's token, unless it is the one to be replaced."""
         kept = self._shared.read(self._key)
-        if kept is None or kept.value in self._refused or (self._token is not None and kept.value == self._token.value):
+        if (
+            kept is None
+            or kept.refusal
+            or kept.value in self._refused
+            or (self._token is not None and kept.value == self._token.value)
+        ):
             return None
         now, since = self._clock.monotonic(), wall_seconds(self._clock)
         if kept.renew_at <= since:
@@ -191,6 +227,10 @@ class TokenHolder:
             token = _token(await self._issuer.issue(), now)
         except IssuerBusyError as busy:
             self._not_before = now + busy.wait_seconds
+            raise
+        except RefusedError as refused:
+            self._refusal = self._refused_now(refused.text)
+            self._shared.write(self._refusal, self._key)
             raise
         behind = wall_seconds(self._clock) - self._clock.monotonic()
         times = (token.issued_at + behind, token.renew_at + behind, token.ends_at + behind)
