@@ -5,7 +5,7 @@ PYTHON ?= python3
 KILLS ?= 1000
 SEED ?= 1
 BACKEND ?= sqlite
-WORKERS ?= 6
+WORKERS ?= 5
 PYTEST_ARGS ?=
 
 VENV := .venv

@@ -58,7 +58,8 @@ async def read(file: Path, url: str, mode: str, stream: str, since: str = "") ->
             async for page in source.processors[type(item)](item, context):
                 found += [json.loads(record)["id"] for record in page.records]  # type: ignore[union-attr]
         end = context.api.usage.feed_end
-    return found, "" if end is None else end.end
+    # In front of it stands which request it belongs to.
+    return found, "" if end is None else end.end.rpartition(" ")[2]
 
 
 async def test_a_feed_has_all_records_and_then_those_that_came_since(tmp_path: Path) -> None:
