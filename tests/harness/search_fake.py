@@ -6,15 +6,16 @@ client: what a real server refuses is refused here, in its words. It runs in the
 
 from __future__ import annotations
 
-import contextlib
 import json
 import zlib
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import Callable, Collection
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
 
 from aiohttp import web
 
+from tests.harness.aiohttp_server import app_of, serving_app
 from tests.harness.search_query import PHASE, Document, RefusedError, Row, matches, order, sort_value
 
 
@@ -323,16 +324,6 @@ def as_text(answer: Document) -> bytes:
     return text
 
 
-@contextlib.asynccontextmanager
-async def serving_search(fake: SearchFake) -> AsyncIterator[str]:
+def serving_search(fake: SearchFake) -> AbstractAsyncContextManager[str]:
     """Gives the server's address."""
-    app = web.Application(client_max_size=1 << 24)
-    app.router.add_route("*", "/{path:.*}", fake.serve)
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    try:
-        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
-    finally:
-        await runner.cleanup()
+    return serving_app(app_of(fake.serve))

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 
 from aiohttp import web
 
+from tests.harness.aiohttp_server import serving_app
+
 PAGE = 2
 
 
@@ -60,12 +62,5 @@ async def serving(blog: Blog) -> AsyncIterator[Blog]:
     app.router.add_get("/posts/{post:.+}/comments", blog.list_comments)
     app.router.add_get("/authors", blog.list_authors)
     app.router.add_route("*", "/echo", blog.echo)
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    try:
-        site = web.TCPSite(runner, "127.0.0.1", 0)
-        await site.start()
-        blog.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    async with serving_app(app) as blog.url:
         yield blog
-    finally:
-        await runner.cleanup()

@@ -26,6 +26,7 @@ from haulier.sources.context import Context
 from haulier.sources.finished import Finished
 from haulier.sources.recipe import IdsRecipe, OnceRecipe, ParentRecipe, StreamRecipe
 from haulier.sources.rest import RestSource
+from tests.harness.aiohttp_server import app_of, serving_app
 from tests.items.payloads import written
 from tests.sources.situation import situation
 
@@ -101,16 +102,9 @@ def _rows(rows: Sequence[Mapping[str, object]]) -> web.Response:
 
 @contextlib.asynccontextmanager
 async def serving(tracker: Tracker) -> AsyncIterator[Tracker]:
-    app = web.Application()
-    app.router.add_route("*", "/{path:.*}", tracker.answer)
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        tracker.url = f"http://127.0.0.1:{runner.addresses[0][1]}/v1"
+    async with serving_app(app_of(tracker.answer)) as url:
+        tracker.url = f"{url}/v1"
         yield tracker
-    finally:
-        await runner.cleanup()
 
 
 @dataclass

@@ -24,6 +24,7 @@ from haulier.sources.context import Context
 from haulier.sources.joined import MAX_JOINED_BYTES, Join
 from haulier.sources.recipe import ListLookup, OnceRecipe, ParentRecipe, StreamRecipe, ValuesRecipe
 from haulier.sources.rest import RestSource
+from tests.harness.aiohttp_server import app_of, serving_app
 from tests.items.payloads import written
 from tests.sources.situation import situation
 
@@ -105,17 +106,8 @@ def _rows(rows: list[Any]) -> web.Response:
 
 @contextlib.asynccontextmanager
 async def serving(directory: Directory) -> AsyncIterator[Context]:
-    app = web.Application()
-    app.router.add_route("*", "/{path:.*}", directory.answer)
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        directory.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-        async with situation(Api(directory.url)) as context:
-            yield context
-    finally:
-        await runner.cleanup()
+    async with serving_app(app_of(directory.answer)) as directory.url, situation(Api(directory.url)) as context:
+        yield context
 
 
 async def hauled(source: RestSource, stream: str, context: Context) -> tuple[list[WorkItem], list[dict[str, Any]]]:

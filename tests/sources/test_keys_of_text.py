@@ -27,6 +27,7 @@ from haulier.sources.prefixes import Prefixes
 from haulier.sources.recipe import IdsRecipe, Lookup, StreamRecipe, ValuesRecipe
 from haulier.sources.rest import RestSource
 from haulier.sources.written_ids import WrittenIds
+from tests.harness.aiohttp_server import app_of, serving_app
 from tests.sources.situation import situation
 
 WRITTEN = WrittenIds("tt", digits=4)
@@ -65,17 +66,8 @@ def _rows(ids: list[str], total: int | None = None) -> web.Response:
 
 @contextlib.asynccontextmanager
 async def serving(library: Library) -> AsyncIterator[Context]:
-    app = web.Application()
-    app.router.add_route("*", "/{path:.*}", library.answer)
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        library.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-        async with situation(Api(library.url)) as context:
-            yield context
-    finally:
-        await runner.cleanup()
+    async with serving_app(app_of(library.answer)) as library.url, situation(Api(library.url)) as context:
+        yield context
 
 
 async def planned(source: RestSource, context: Context, mode: str = "full") -> list[WorkItem]:

@@ -231,6 +231,9 @@ class Requester:
         def judge_outcome(outcome: Response | TransportError | BodyProblem) -> Judgement:
             return judge(outcome, now=parts.clock.now(), expected=expected, rules=rules, wait_at=self._wait_at)
 
+        def judge_body(error: BodyError) -> Judgement:
+            return judge_outcome(BodyProblem(str(error), is_outage=error.is_outage, shape=error.shape))
+
         def judge_with_body(outcome: Response | TransportError) -> Action:
             """An error object under a good status is no good answer."""
             judgement = judge_outcome(outcome)
@@ -238,7 +241,7 @@ class Requester:
                 try:
                     (read_anew or read)(outcome)
                 except BodyError as error:
-                    judgement = judge_outcome(BodyProblem(str(error), is_outage=error.is_outage, shape=error.shape))
+                    judgement = judge_body(error)
             return judgement.final
 
         repeats = pauses = silences = 0
@@ -254,7 +257,7 @@ class Requester:
                     try:
                         found = read_end(outcome, judgement) if read_end is not None and is_good else None
                     except BodyError as error:
-                        judgement = judge_outcome(BodyProblem(str(error), is_outage=error.is_outage, shape=error.shape))
+                        judgement = judge_body(error)
                     else:
                         parts.budget.note_success()
                         parts.scope.note_success(outcome, is_first_page=is_first_page)
@@ -263,7 +266,7 @@ class Requester:
                     try:
                         value = read(outcome)
                     except BodyError as error:
-                        judgement = judge_outcome(BodyProblem(str(error), is_outage=error.is_outage, shape=error.shape))
+                        judgement = judge_body(error)
                     else:
                         parts.budget.note_success()
                         if is_foreign:  # It tells nothing of the API, nor does what goes wrong there.

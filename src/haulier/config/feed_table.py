@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
-from haulier.api.answers.judgement import Rule
-from haulier.api.errors import Action
 from haulier.api.paging.feed_pages import VALIDATORS, Feed
 from haulier.config.fields import Field, TableReader, TableShape
 from haulier.config.place import Place
 from haulier.config.request_kinds import JsonPath, QueryPairs
-from haulier.config.rules_table import AT, HEADER, STATUS, TEXT
-from haulier.config.value_kinds import Choice, ListOf, NamedValue, TableBy, TableOf, Text, errors_at
+from haulier.config.rules_table import answers
+from haulier.config.value_kinds import Choice, NamedValue, TableBy, Text, errors_at
 from haulier.config.values_table import VALUES_TABLE
 from haulier.sources.recipe import FeedRecipe, StreamRecipe
 
@@ -53,10 +50,9 @@ FIRST_READS = Field(
     'first_reads = "all"',
     to="begin_reads_all",
 )
-EXPIRED_ANSWER = TableShape("An answer by which the API says that it does not go on.", STATUS, HEADER, TEXT, AT)
 EXPIRED = Field(
     "expired",
-    ListOf(TableOf(EXPIRED_ANSWER, partial(Rule, Action.END))),
+    answers("An answer by which the API says that it does not go on."),
     "Answers by which the API says that it does not go on at the token, besides 410 and Microsoft Graph's words.",
     'expired = [{ status = 400, text = "invalid sync token" }]',
 )

@@ -108,6 +108,6 @@ def read_graphql(table: TableReader, *, is_get: bool, has_json: bool) -> GraphQL
             query.text,
             variables or {},
             table.get(OPERATION, ""),
-            table.need(ALLOWED_ERRORS) if ALLOWED_ERRORS in table else (),
+            table.get(ALLOWED_ERRORS, ()),
             query.file,
         )

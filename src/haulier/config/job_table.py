@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
 from typing import Any
 
-from haulier.api.answers.judgement import Rule
-from haulier.api.errors import Action
 from haulier.api.jobs.job import ID, Job, JobRequest
 from haulier.config.environment import fill_variables
 from haulier.config.fields import Field, TableReader, TableShape
 from haulier.config.lookups import QUERY, PathText
 from haulier.config.place import Place, name_kind
 from haulier.config.request_kinds import JsonBody, JsonPath
-from haulier.config.rules_table import AT, HEADER, STATUS, TEXT
-from haulier.config.value_kinds import Duration, ListOf, NamedValue, TableBy, TableOf, Text, errors_at
+from haulier.config.rules_table import answers
+from haulier.config.value_kinds import Duration, ListOf, NamedValue, TableBy, Text, errors_at
 from haulier.sources.recipe import StreamRecipe
 from haulier.sources.templates import PlaceholderError, check_placeholders, strings_of
 
@@ -127,10 +124,9 @@ NO_FILES = Field(
     'empty = "no files"',
     to="may_lack_files",
 )
-BUSY_ANSWER = TableShape("An answer by which the API says that it takes no job now.", STATUS, HEADER, TEXT, AT)
 BUSY = Field(
     "busy",
-    ListOf(TableOf(BUSY_ANSWER, partial(Rule, Action.END))),
+    answers("An answer by which the API says that it takes no job now."),
     "Answers by which the API says that it takes no job now, as another one goes on: it is asked again until `within`.",
     'busy = [{ text = "already in progress" }]',
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from haulier.api.answers.judgement import Rule
 from haulier.api.errors import Action
 from haulier.config.fields import Field, TableShape
@@ -27,6 +29,11 @@ AT = Field("at", JsonPath(), "A path in the body with a value that is not null, 
 STATUS_AT = Field("status_at", JsonPath(), "The path of the real status in the body.", 'status_at = "error.code"')
 
 RULE = TableShape("The meaning of an answer.", ACTION, STATUS, HEADER, TEXT, AT, STATUS_AT)
+
+
+def answers(doc: str) -> ListOf[Rule]:
+    """Answers that are told as rules tell them, without an action."""
+    return ListOf(TableOf(TableShape(doc, STATUS, HEADER, TEXT, AT), partial(Rule, Action.END)))
 
 
 RULES = Field(

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from types import MappingProxyType
@@ -84,7 +84,7 @@ def fetch_pages(
     values = {**values, "snapshot_time": snapshot_text(context.snapshot_time)}
     if recipe.search is not None:
         found = search_pages(recipe, recipe.search, window, values, context)
-        return _with_fields(found, build_fields(recipe.add, values, exact)) if recipe.add else found
+        return _with_fields(found, recipe.add, values, exact) if recipe.add else found
     asked = build_request(recipe, query, values, exact)
     skips_absent = skips_absent or (joined is not None and joined.skips_absent)
     rules = recipe.rules if joined is None else (*recipe.rules, *TOO_LONG)
@@ -119,7 +119,7 @@ def fetch_pages(
         pages = noting_absent(pages, context.api.usage.presence)
     if any(KEY in text for _, text in recipe.add):
         return _with_keys(pages, recipe.add, values, exact)
-    return _with_fields(pages, build_fields(recipe.add, values, exact)) if recipe.add else pages
+    return _with_fields(pages, recipe.add, values, exact) if recipe.add else pages
 
 
 def _paginator(recipe: StreamRecipe) -> Paginator:
@@ -145,26 +145,29 @@ async def noting_absent(pages: AsyncIterator[Page], presence: Presence) -> Async
     presence.note(0 if is_absent else 1, 1 if is_absent else 0)
 
 
-async def _with_fields(pages: AsyncIterator[Page], fields: Mapping[str, Any]) -> AsyncIterator[Page]:
-    async for page in pages:
-        with_fields = page.with_fields(fields)
-        del page
-        yield with_fields
-        del with_fields  # As in `haulier.sources.rest`.
+def _with_fields(
+    pages: AsyncIterator[Page], add: Pairs, values: PlaceholderValues, exact: Mapping[str, Raw]
+) -> AsyncIterator[Page]:
+    fields = build_fields(add, values, exact)
+    return _changed(pages, lambda page: page.with_fields(fields))
 
 
-async def _with_keys(
+def _with_keys(
     pages: AsyncIterator[Page], add: Pairs, values: PlaceholderValues, exact: Mapping[str, Raw]
 ) -> AsyncIterator[Page]:
     def fields_of(key: bytes) -> dict[str, Any]:
         raw = Raw(key)
         return build_fields(add, {**values, "key": text_of_raw(raw, KEY)}, {**exact, "key": raw})
 
+    return _changed(pages, lambda page: page.with_keyed_fields(fields_of))
+
+
+async def _changed(pages: AsyncIterator[Page], change: Callable[[Page], Page]) -> AsyncIterator[Page]:
     async for page in pages:
-        with_fields = page.with_keyed_fields(fields_of)
+        changed = change(page)
         del page
-        yield with_fields
-        del with_fields
+        yield changed
+        del changed  # As in `haulier.sources.rest`.
 
 
 def snapshot_text(snapshot_time: datetime) -> str:

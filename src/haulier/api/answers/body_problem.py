@@ -10,7 +10,7 @@ from haulier.api.body_format import CSV, PLAIN_JSON, BodyFormat
 from haulier.api.errors import Shape
 from haulier.api.http.transport import Response
 from haulier.api.records.empty_forms import failure_at_top
-from haulier.api.records.paths import BOM
+from haulier.api.records.paths import BOM, is_json
 from haulier.api.records.surrogates import hide
 
 _NEUTRAL_TYPES = {"", "text/plain", "application/octet-stream", "binary/octet-stream"}
@@ -60,17 +60,9 @@ def find_body_problem(response: Response, form: BodyFormat = PLAIN_JSON) -> Body
 
 def _find_line_problem(body: bytes, first: bytes, form: BodyFormat) -> BodyProblem | None:
     """An error object under a good status would be taken for the names of columns."""
-    if form.kind == CSV and first in _JSON_BEGINNINGS and _is_json(body):
+    if form.kind == CSV and first in _JSON_BEGINNINGS and is_json(body):
         return BodyProblem("JSON instead of CSV", shape=Shape.NOT_CSV)
     return None
-
-
-def _is_json(body: bytes) -> bool:
-    try:
-        msgspec.json.decode(body, type=msgspec.Raw)
-    except (msgspec.DecodeError, RecursionError):
-        return False
-    return True
 
 
 def find_failure(body: bytes) -> BodyProblem | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import fcntl
 import hashlib
 import hmac
 import os
@@ -16,13 +15,13 @@ import msgspec
 
 from haulier.api.errors import Fault
 from haulier.api.http.transport import TransportError
+from haulier.api.identity.file_lock import lock_file
 from haulier.api.identity.grants import MAX_FAMILIES, Grant, KeptGrants, cannot_be_kept
 from haulier.clock import Clock
 from haulier.disks import make_durable, sync_folder
 
 MAX_LOCK_WAIT_SECONDS: Final = 90.0
 """Longer than an issuer may take. Nobody goes on without the lock."""
-LOCK_POLL_SECONDS: Final = 0.05
 
 _READ_BYTES: Final = 1 << 20
 _ROOM_BYTES: Final = 128 * 1024
@@ -55,9 +54,13 @@ class GrantFile:
             raise cannot_be_kept(str(lock), error.strerror or type(error).__name__) from error
         try:
             try:
-                await _lock(descriptor, clock)
+                is_locked = await lock_file(descriptor, clock, MAX_LOCK_WAIT_SECONDS)
             except OSError as error:
                 raise cannot_be_kept(str(lock), error.strerror or type(error).__name__) from error
+            if not is_locked:
+                raise TransportError(
+                    Fault.CONNECT, f"another process refreshes it for more than {MAX_LOCK_WAIT_SECONDS:.0f} seconds"
+                )
             kept = _LockedFile(self._path)
             try:
                 yield kept
@@ -147,21 +150,6 @@ class _LockedFile:
             f"the refresh tokens in {self._path} were changed by something else. Nothing was asked. Remove that file, "
             "authorise anew and put the new refresh token into its variable",
         )
-
-
-async def _lock(descriptor: int, clock: Clock) -> None:
-    gives_up_at = clock.monotonic() + MAX_LOCK_WAIT_SECONDS
-    while True:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if clock.monotonic() >= gives_up_at:
-                raise TransportError(
-                    Fault.CONNECT, f"another process refreshes it for more than {MAX_LOCK_WAIT_SECONDS:.0f} seconds"
-                ) from None
-            await clock.sleep(LOCK_POLL_SECONDS)
-        else:
-            return
 
 
 def _write_all(descriptor: int, body: bytes) -> None:

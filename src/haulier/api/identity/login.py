@@ -13,9 +13,10 @@ from haulier.api.http.redactor import Redactor
 from haulier.api.http.transport import HEADER_NAME, Request, Response
 from haulier.api.identity.auth import Authorizer, BareSender
 from haulier.api.identity.cookies import cookies_of, with_cookies
-from haulier.api.identity.issuer import CarriedToken, Issued, TokenAnswer, text_at
+from haulier.api.identity.issuer import CarriedToken, TokenAnswer, text_at
 from haulier.api.identity.revealed import add_secrets, revealed
 from haulier.api.identity.shared_token import TokenFile
+from haulier.api.identity.token_endpoint import Endpoint
 from haulier.api.identity.token_holder import Carrier, HeaderCarrier, TokenHolder
 from haulier.api.records.paths import check_path
 from haulier.clock import Clock
@@ -77,7 +78,7 @@ class Login(CarriedToken):
             redactor.add_name(self.header)
         key = f"{self.path}\n{self.cookie}\n{self.token_at}\n{self.token_header}\n".encode() + body
         return TokenHolder(
-            _LoginPage(request, send_bare, answer), carrier, clock, redactor, shared, key, f"the login at {self.path}"
+            Endpoint(request, send_bare, answer), carrier, clock, redactor, shared, key, f"the login at {self.path}"
         )
 
     def _token_of(self) -> Any:
@@ -86,18 +87,6 @@ class Login(CarriedToken):
         if self.token_header:
             return lambda answer: _in_header(answer, self.token_header)
         return lambda answer: _in_cookie(answer, self.cookie)
-
-
-class _LoginPage:
-    """Implements `Issuer`."""
-
-    def __init__(self, request: Request, send_bare: BareSender, answer: TokenAnswer) -> None:
-        self._request = request
-        self._send_bare = send_bare
-        self._answer = answer
-
-    async def issue(self) -> Issued:
-        return self._answer.read(await self._send_bare(self._request))
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,10 +18,10 @@ from haulier.api.http.redactor import Redactor
 from haulier.api.http.transport import Request, Response, TransportError
 from haulier.api.identity.auth import Authorizer, BareSender, Secret, header_value, reveal
 from haulier.api.identity.grants import Grant, Grants, KeptGrants, MemoryGrants
-from haulier.api.identity.issuer import Issued, RefusedError, TokenAnswer, refused_words
+from haulier.api.identity.issuer import Issued, RefusedError, TokenAnswer, refused_words, text_at
 from haulier.api.identity.shared_token import TokenFile
 from haulier.api.identity.token_endpoint import LOOPBACK, EndpointToken, add_request_secrets
-from haulier.api.records.paths import check_path, find
+from haulier.api.records.paths import check_path
 from haulier.clock import Clock, wall_seconds
 from haulier.errors import UsageError
 
@@ -234,12 +234,12 @@ def _look_at(done: asyncio.Task[Issued]) -> None:
 
 def _refresh_token_at(path: str) -> Callable[[Response], str]:
     """Reads the new refresh token; empty where the issuer gives none: then the old one stays."""
+    text_of = text_at(path)
 
     def read(answer: Response) -> str:
         try:
-            found = find(msgspec.json.decode(answer.body), path)
+            return text_of(answer).strip()
         except (msgspec.DecodeError, LookupError):
             return ""
-        return found.strip() if isinstance(found, str) else ""
 
     return read

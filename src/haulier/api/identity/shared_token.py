@@ -7,7 +7,6 @@ Each machine has a file of its own: of a queue elsewhere, in the folder that a q
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import hmac
 import logging
@@ -19,12 +18,12 @@ from pathlib import Path
 
 import msgspec
 
+from haulier.api.identity.file_lock import lock_file
 from haulier.api.identity.grants import Grants
 from haulier.clock import Clock
 
 MAX_LOCK_WAIT_SECONDS = 30.0
 """Another process may hold the lock so long. Issuers are faster; a suspended process must not block all."""
-LOCK_POLL_SECONDS = 0.05
 MAX_TOKEN_FILE_BYTES = 256 * 1024
 
 logger = logging.getLogger("haulier.api")
@@ -82,7 +81,10 @@ class TokenFile:
         try:
             if descriptor is not None:
                 try:
-                    await _lock(descriptor, clock)
+                    if not await lock_file(descriptor, clock, MAX_LOCK_WAIT_SECONDS):
+                        logger.warning(
+                            "another process takes too long to fetch an access token; fetching one without it"
+                        )
                 except OSError as error:
                     self._give_up(error)  # A file system without locks.
                     self._descriptor = None
@@ -145,20 +147,6 @@ class TokenFile:
             extra={"file": str(self._path), "error": error.strerror},
         )
         self._path = None
-
-
-async def _lock(descriptor: int, clock: Clock) -> None:
-    gives_up_at = clock.monotonic() + MAX_LOCK_WAIT_SECONDS
-    while True:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if clock.monotonic() >= gives_up_at:
-                logger.warning("another process takes too long to fetch an access token; fetching one without it")
-                return
-            await clock.sleep(LOCK_POLL_SECONDS)
-        else:
-            return
 
 
 def _proof(token: SharedToken, key: bytes) -> str:

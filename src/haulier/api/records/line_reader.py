@@ -16,7 +16,7 @@ from haulier.api.body_format import CSV, JSON_SEQUENCE, BodyFormat
 from haulier.api.errors import Action, ApiError, BodyError, PagingError, Shape
 from haulier.api.records.empty_forms import HEADER_ONLY, NO_BODY, EmptyForms, is_bare_failure
 from haulier.api.records.page import Body, Page, PageReader, text_of
-from haulier.api.records.paths import ROOT
+from haulier.api.records.paths import ROOT, is_json
 from haulier.api.records.record_finder import LIST, RecordFinder, has_each
 from haulier.api.records.slices import Records
 from haulier.api.records.surrogates import hide
@@ -79,7 +79,7 @@ class LineReader(PageReader):
         if b"\n" not in text:  # A message, or what the rule found; a table has rows below its first line.
             if self._form.kind == CSV or text[:1] not in (b"{", b"[") or is_bare_failure(text):
                 return None
-        elif self._form.kind == CSV and text[:1] in (b"{", b"[") and _is_json(text):
+        elif self._form.kind == CSV and text[:1] in (b"{", b"[") and is_json(text):
             return None
         return self.read(body)
 
@@ -191,14 +191,6 @@ class LineBody(Body):
 
 
 _SHOWN: Final = 200
-
-
-def _is_json(text: bytes) -> bool:
-    try:
-        msgspec.json.decode(text, type=Raw)
-    except (msgspec.DecodeError, RecursionError):
-        return False
-    return True
 
 
 def _sequence(text: bytes) -> list[bytes]:

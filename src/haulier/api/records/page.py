@@ -23,6 +23,7 @@ from haulier.api.records.paths import (
     explain_misfit,
     explain_missing,
     first_byte,
+    is_json,
     raw_at,
     readings,
 )
@@ -256,17 +257,9 @@ def split_records(body: bytes, records_path: str) -> Page:
 def not_json_error(body: bytes, error: Exception) -> BodyError:
     """Records one a line are no mistake of the API's."""
     lines = [line for line in (line.strip(b" \t\r\x1e") for line in body[:_CHUNK_BYTES].split(b"\n")) if line][:2]
-    if len(lines) == 2 and all(_is_json(line) for line in lines):
+    if len(lines) == 2 and all(is_json(line) for line in lines):
         return BodyError('the body is several JSON values, one a line: write format = "ndjson"', Shape.NOT_JSON)
     return BodyError(f"the body is not JSON: {error}", Shape.UNPARSED)
-
-
-def _is_json(text: bytes) -> bool:
-    try:
-        msgspec.json.decode(text, type=Raw)
-    except (msgspec.DecodeError, RecursionError):
-        return False
-    return True
 
 
 def text_of(body: bytes) -> bytes:

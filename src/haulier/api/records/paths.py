@@ -35,6 +35,15 @@ def parts_of(path: str) -> list[str]:
     return [] if path == ROOT else path.split(".")
 
 
+def is_json(text: bytes) -> bool:
+    """Whether it is one JSON value."""
+    try:
+        msgspec.json.decode(text, type=Raw)
+    except (msgspec.DecodeError, RecursionError):
+        return False
+    return True
+
+
 @lru_cache(maxsize=1024)
 def readings(path: str) -> tuple[Reading, ...]:
     """Longer keys come first. No index is part of a longer key."""

@@ -97,7 +97,7 @@ class SearchServer:
         """By field, then by type; None where no index has the name."""
         query = (("fields", ",".join(names)), ("include_unmapped", "true"))
         request = self._request("GET", f"/{index_path(index)}/_field_caps", query)
-        found = await self._send(request, lambda answer: _capabilities(answer.body))
+        found = await self._send(request, lambda answer: _told(answer.body, _Capabilities, "fields of the index"))
         return found.fields if found.indices else None
 
     async def closed_indices(self, index: str) -> tuple[str, ...]:
@@ -106,7 +106,7 @@ class SearchServer:
         if (await self.dialect()).names_closed:
             request = self._request("GET", f"/_resolve/index/{index_path(index)}", _WITH_CLOSED)
             try:
-                found = await self._send(request, lambda answer: _resolved(answer.body))
+                found = await self._send(request, lambda answer: _told(answer.body, _Resolved, "names of the indices"))
                 return tuple(each.name for each in found.indices if "closed" in each.attributes)
             except ApiError as error:
                 if error.status not in _NOT_RESOLVED:
@@ -190,15 +190,8 @@ class _Resolved(msgspec.Struct, frozen=True):
     indices: tuple[_ResolvedIndex, ...]
 
 
-def _resolved(body: bytes) -> _Resolved:
+def _told(body: bytes, kind: type[T], what: str) -> T:
     try:
-        return msgspec.json.decode(body, type=_Resolved)
+        return msgspec.json.decode(body, type=kind)
     except msgspec.DecodeError as error:
-        raise BodyError(f"the names of the indices are not told: {error}") from error
-
-
-def _capabilities(body: bytes) -> _Capabilities:
-    try:
-        return msgspec.json.decode(body, type=_Capabilities)
-    except msgspec.DecodeError as error:
-        raise BodyError(f"the fields of the index are not told: {error}") from error
+        raise BodyError(f"the {what} are not told: {error}") from error

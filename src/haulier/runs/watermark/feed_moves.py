@@ -23,7 +23,8 @@ KEPT_PLACES = 8
 EMPTY = "empty"
 """In place of a checksum: the item had no records."""
 _JUDGED = frozenset({"poison", "damaged"})
-"""As in `runs.watermark.run_spans`."""
+"""Reasons of a partial run of which its manifest says which items they are about. Where a stream was wholly absent, the
+run moves no feed, and they are read again."""
 
 
 class FeedRecord(Record, frozen=True, kw_only=True):
