@@ -28,7 +28,7 @@ from haulier.api.records.paths import (
     readings,
 )
 from haulier.api.records.picker import picker
-from haulier.api.records.record_finder import LIST, RecordFinder, is_plain, path_before_each
+from haulier.api.records.record_finder import LIST, RecordFinder, is_plain, path_before_each, says_nothing_is_there
 from haulier.api.records.slices import Bytes, Records
 from haulier.api.records.surrogates import Hidden, hide
 from haulier.errors import ItemError
@@ -172,11 +172,8 @@ class PageReader:
         return msgspec.json.decode(found, type=list[Raw])
 
     def _is_absence(self, body: bytes) -> bool:
-        """Any part of the records' path may be missing if the total is 0."""
-        if self._empty.takes_absence(body, self._records_path):
-            return True
-        counted = raw_at(body, self._total_at) if self._empty.takes_absent and self._total_at else None
-        return counted is not None and bytes(counted).strip(b'"') == b"0"
+        is_declared = self._empty.takes_absence(body, self._records_path)
+        return is_declared or says_nothing_is_there(body, self._empty, self._total_at)
 
     def note(self, path: str) -> None:
         if path not in self._asked:

@@ -79,7 +79,7 @@ class RecordFinder:
         node = msgspec.json.decode(body, type=Raw)
         for where, place, key in self._places(node, parts_of(self._path), (), None):
             if place is None:
-                if not self._is_total_zero(body):
+                if not says_nothing_is_there(body, self._empty, self._total_at):
                     self._refuse_absence(where, node)
             elif self._take(found, where, place, key):
                 found.has_place = True
@@ -165,10 +165,6 @@ class RecordFinder:
             raise self._misfit(where, place, _WANTED[self._shape])
         return True
 
-    def _is_total_zero(self, body: bytes) -> bool:
-        counted = raw_at(body, self._total_at) if self._empty.takes_absent and self._total_at else None
-        return counted is not None and bytes(counted).strip(b'"') == b"0"
-
     def _refuse_absence(self, where: tuple[str, ...], whole: Raw) -> None:
         passed, node = _way(whole, where)
         at = f"{'.'.join(passed)!r}" if passed else "the body"
@@ -192,6 +188,12 @@ _WANTED: Final = {
     "list or object": "a list of records or an object",
     "values": "an object with records",
 }
+
+
+def says_nothing_is_there(body: bytes, empty: EmptyForms, total_at: str) -> bool:
+    """Any part of the records' path may be missing if the exact total, at ``total_at``, is 0."""
+    counted = raw_at(body, total_at) if empty.takes_absent and total_at else None
+    return counted is not None and bytes(counted).strip(b'"') == b"0"
 
 
 def _is_empty_object(node: Raw) -> bool:
