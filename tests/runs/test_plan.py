@@ -119,8 +119,11 @@ async def test_a_plan_gives_signs_while_it_is_made(place: Place, process: Proces
         return await watched.is_alive(place.clock.monotonic())
 
     planning = asyncio.ensure_future(process.enqueuer.plan(run, never))
+    await asyncio.wait_for(place.clock.wait_for_sleepers(), 30)
     for _ in range(4):
-        assert await is_alive_after(LOST_SECONDS / 2)
+        await place.clock.run_for(LOST_SECONDS / 2)
+        await asyncio.wait_for(place.clock.wait_for_sleepers(), 30)  # It has given a sign, if its thread was slow.
+        assert await is_alive_after(0)
     planning.cancel()
     await asyncio.wait([planning])
     assert await is_alive_after(0)
