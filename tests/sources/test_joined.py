@@ -180,7 +180,7 @@ async def test_values_that_may_be_missing_are_counted() -> None:
     async with serving(Directory(absent=frozenset({"2", "7"}))) as context:
         _, records = await hauled(source, "things", context)
         assert [record["id"] for record in records] == [1, 3, 4, 5, 6]
-        assert (context.api.usage.presence.present, context.api.usage.presence.absent) == (5, 2)
+        assert (context.api.usage.counts.present, context.api.usage.counts.absent) == (5, 2)
     async with serving(Directory(absent=frozenset({"1", "2", "3"}))) as context:
         with pytest.raises(ApiError) as caught:
             await hauled(source, "things", context)
@@ -259,7 +259,7 @@ async def test_parents_are_joined_within_what_else_is_asked() -> None:
     source = RestSource("directory", streams)
     async with serving(directory) as context:
         items, records = await hauled(source, "notes", context)
-        assert context.api.usage.presence.absent == 2
+        assert context.api.usage.counts.absent == 2
     found = [(record["team"], record["of"], record["n"]) for record in records]
     assert found == [(team, f"{team}{n}", note) for team in "ab" for n in (0, 2) for note in (1, 2)]
     batches = [item for item in items if item.kind == "notes_batch"]

@@ -24,7 +24,7 @@ from haulier.api.limits.ahead_room import AheadRoom
 from haulier.api.limits.patience import Patience
 from haulier.api.limits.retry_budget import RetryBudget
 from haulier.api.records.first_page import FirstPage
-from haulier.api.records.item_counts import MovedTotal, Presence
+from haulier.api.records.item_counts import ItemCounts, MovedTotal
 from haulier.api.records.next_sign import SignTotals, StreamSigns
 from haulier.api.scope.current_run import current_run
 from haulier.api.scope.gate import Ahead
@@ -94,18 +94,15 @@ class Usage:
     first_sent_at: float | None = None
     """Monotonic seconds."""
     drift: MovedTotal | None = None
-    hidden: int = 0
-    """Rows that the API counts and does not show."""
-    repeated: int = 0
-    """Pages that begin with the last record of the page before, without error."""
-    skipped: int = 0
+    counts: ItemCounts = field(default_factory=ItemCounts)
     sign_totals: SignTotals = field(default_factory=SignTotals)
     feed_mark: str | None = None
     """Where a feed goes on, by the newest page that can tell; "" where that page does not say it."""
     feed_end: FeedEnd | None = None
     ended_by: Response | None = None
     """The answer that a rule took for the end of the newest list, where it was its first."""
-    presence: Presence = field(default_factory=Presence)
+    ended_lists: int = 0
+    """Lists that a rule ended before their first page, whether or not they are counted."""
 
 
 async def _nobody_knows() -> bool:

@@ -21,7 +21,17 @@ from haulier.lake.seam import Lake
 from haulier.runs import ledger_schema as table
 from haulier.runs.concurrency import run_each
 from haulier.runs.plan import children_in, read_seal, read_shard
-from haulier.runs.records import ChildList, DiscardRecord, Overlaps, PlannedItem, Receipt, Seal, Shard, decode_record
+from haulier.runs.records import (
+    COUNT_FOLDERS,
+    ChildList,
+    DiscardRecord,
+    Overlaps,
+    PlannedItem,
+    Receipt,
+    Seal,
+    Shard,
+    decode_record,
+)
 from haulier.runs.scratch import Scratch
 
 BATCH_ITEMS = 1_000
@@ -106,9 +116,8 @@ class Ledger:
             self._has_plan, self.overlaps = True, seal.overlaps
         await self._fold_files("children", functools.partial(_fold_children, self._paths))
         await self._fold_names("outcomes", _fold_outcomes)
-        await self._fold_names("hidden", functools.partial(_fold_numbers, "hidden"))
-        await self._fold_names("absent", functools.partial(_fold_numbers, "absent"))
-        await self._fold_names("skipped", functools.partial(_fold_numbers, "skipped"))
+        for folder in COUNT_FOLDERS:
+            await self._fold_names(folder, functools.partial(_fold_numbers, folder))
         await self._fold_files("receipts", _fold_receipts)
         await self.fold_poison()
         return True

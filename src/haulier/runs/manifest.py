@@ -19,7 +19,7 @@ from haulier.lake.paths import RunPaths
 from haulier.lake.seam import Lake
 from haulier.runs import ledger_schema as table
 from haulier.runs.ledger import BATCH_ITEMS, Ledger
-from haulier.runs.records import Drift, EntryState, ManifestEntry, Totals
+from haulier.runs.records import COUNT_FOLDERS, Drift, EntryState, ManifestEntry, Totals
 
 MANIFEST_NAME = "manifest.ndjson.gz"
 
@@ -42,15 +42,13 @@ def manifest_entry(paths: RunPaths, row: Sequence[object]) -> ManifestEntry:
     key, stream = str(row[0]), str(row[1])
     state, has_object, damage, disagrees, poison, discard_reason = row[2:8]
     receipt = {name: value for name, value in zip(table.RECEIPT_COLUMNS, row[8:], strict=True) if value is not None}
-    absent, skipped = _int(receipt.get("absent")), _int(receipt.get("skipped"))
     if state == "split":
-        return ManifestEntry(key=key, stream=stream, state="split", absent=absent, skipped=skipped)
+        return ManifestEntry(key=key, stream=stream, state="split", **_counts_of(receipt))
     if has_object or state == "done":
         wrong = _damage(state, has_object, damage, disagrees)
         return _entry_of_object(paths, key, stream, wrong, receipt)
     if state == "empty":
-        hidden = _int(receipt.get("hidden"))
-        return ManifestEntry(key=key, stream=stream, state="empty", hidden=hidden, absent=absent, skipped=skipped)
+        return ManifestEntry(key=key, stream=stream, state="empty", **_counts_of(receipt))
     if state == "discarded":
         return ManifestEntry(key=key, stream=stream, state="discarded", poison=_int(poison), reason=str(discard_reason))
     if state == "poisoned":
@@ -159,6 +157,10 @@ def _entry_of_object(paths: RunPaths, key: str, stream: str, wrong: str, receipt
         receipt[name] = _FROM_COLUMN[name](receipt[name])
     state: EntryState = "damaged" if wrong else "done"
     return ManifestEntry(key=key, stream=stream, state=state, path=paths.object(stream, key), reason=wrong, **receipt)
+
+
+def _counts_of(receipt: dict[str, Any]) -> dict[str, Any]:
+    return {name: _int(receipt.get(name)) for name in COUNT_FOLDERS}
 
 
 def _int(value: object) -> int:

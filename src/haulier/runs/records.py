@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Literal, TypeVar
+from typing import Final, Literal, TypeVar
 
 import msgspec
 
@@ -95,12 +95,15 @@ class ChildList(Record, frozen=True, kw_only=True):
     """Empty where the processor divided it; else ``cap``, ``time_out``, ``failure`` or ``crash``."""
 
 
+COUNT_FOLDERS: Final = ("hidden", "absent", "skipped")
+"""Named as the fields of the records that hold these counts."""
+
+
 class OutcomeRecord(Record, frozen=True, kw_only=True):
     """``outcomes/<key>.json``: an item that ended without records.
 
-    Hidden rows are recorded in ``hidden/<key>/<hidden>.json`` too, what was absent in ``absent/<key>/<absent>.json``,
-    and skipped rows in ``skipped/<key>/<skipped>.json``: a closing reads only the names of outcomes. The last two
-    stand for divided items too.
+    Each count of `COUNT_FOLDERS` is recorded in ``<folder>/<key>/<count>.json`` too, also of divided items: a closing
+    reads only the names of outcomes.
     """
 
     key: str
@@ -108,8 +111,8 @@ class OutcomeRecord(Record, frozen=True, kw_only=True):
     requests: int = 0
     seconds: float = 0.0
     hidden: int = 0
+    """This and the next three as in `haulier.api.records.item_counts.ItemCounts`."""
     present: int = 0
-    """Of what may be absent, as the source declares: parents' lists and joined values that were there."""
     absent: int = 0
     skipped: int = 0
     worker: str = ""
@@ -138,13 +141,10 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Fields that were put in front of each record's own bytes."""
     drift: Drift | None = None
     hidden: int = 0
-    """Rows that a declared total counts and the API does not show."""
+    """This and the next three as in `haulier.api.records.item_counts.ItemCounts`."""
     repeated: int = 0
-    """Pages that began with the last record of the page before."""
     absent: int = 0
-    """What was asked for and is not there, as the source declares that it may be."""
     skipped: int = 0
-    """Rows that are no records, by the source's own rules."""
     unseen: str = ""
     """The sign of a next page that no page had, where nothing else proves the lists whole."""
     ended: float | None = None
@@ -334,6 +334,9 @@ class ManifestEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
         return self.records if self.state == "done" else 0
 
 
+_ADDED_UP: Final = ("repeated", *COUNT_FOLDERS)
+
+
 class Totals(msgspec.Struct, kw_only=True):
     """A manifest, added up: items by state, and sums."""
 
@@ -360,10 +363,9 @@ class Totals(msgspec.Struct, kw_only=True):
         self.bytes += entry.bytes if entry.state == "done" else 0
         self.requests += entry.requests
         self.drifted += entry.drift is not None
-        self.hidden += entry.hidden
-        self.repeated += entry.repeated
-        self.absent += entry.absent
-        self.skipped += entry.skipped
+        for name in _ADDED_UP:
+            if count := getattr(entry, name):
+                setattr(self, name, getattr(self, name) + count)
 
 
 Verdict = Literal["complete", "partial", "abandoned", "superseded", "cancelled"]

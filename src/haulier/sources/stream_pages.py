@@ -10,9 +10,9 @@ from msgspec import Raw
 
 from haulier.api.paging.graphql import GraphQL
 from haulier.api.paging.paginator import Paginator, text_of_raw
-from haulier.api.records.item_counts import Presence
 from haulier.api.records.page import Page
 from haulier.api.records.paths import first_byte
+from haulier.api.requester import Usage
 from haulier.items.windows import TimeWindow
 from haulier.sources.context import Context
 from haulier.sources.joined import Asked, JoinedText
@@ -114,9 +114,9 @@ def fetch_pages(
 
     pages = pages_of(asked, skips_absent=skips_absent)
     if joined is not None:
-        pages = joined.compared(pages, context.api.usage.presence.note, context.api.most_pages, again)
+        pages = joined.compared(pages, context.api.usage.counts.note_presence, context.api.most_pages, again)
     elif skips_absent:
-        pages = noting_absent(pages, context.api.usage.presence)
+        pages = noting_absent(pages, context.api.usage)
     if any(KEY in text for _, text in recipe.add):
         return _with_keys(pages, recipe.add, values, exact)
     return _with_fields(pages, recipe.add, values, exact) if recipe.add else pages
@@ -135,14 +135,14 @@ def build_fields(add: Pairs, values: PlaceholderValues, exact: Mapping[str, Raw]
     return fields
 
 
-async def noting_absent(pages: AsyncIterator[Page], presence: Presence) -> AsyncIterator[Page]:
+async def noting_absent(pages: AsyncIterator[Page], usage: Usage) -> AsyncIterator[Page]:
     """Counts a list as there, or as absent."""
-    before = presence.ended_lists
+    before = usage.ended_lists
     async for page in pages:
         yield page
         del page  # As in `haulier.sources.rest`.
-    is_absent = presence.ended_lists > before
-    presence.note(0 if is_absent else 1, 1 if is_absent else 0)
+    is_absent = usage.ended_lists > before
+    usage.counts.note_presence(0 if is_absent else 1, 1 if is_absent else 0)
 
 
 def _with_fields(

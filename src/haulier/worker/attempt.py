@@ -239,12 +239,10 @@ class Attempt:
                     raise ItemError(
                         f"Items were divided {MAX_DEPTH} times, one out of another. Does the division never end?"
                     )
-                return Split(produced.children, absent=produced.absent, skipped=produced.skipped)
+                return Split(produced.children, counts=produced.counts)
             if not produced.records:
                 await note_feed_end(deps, run, envelope, produced)
-                return Empty(
-                    produced.requests, seconds, produced.hidden, produced.present, produced.absent, produced.skipped
-                )
+                return Empty(produced.requests, seconds, produced.counts)
             path = run.paths.object(type(item).stream, key)
             with deps.telemetry.span(PUBLISH, SpanKind.INTERNAL, {RUN_ID: run.run_id}):
                 facts, is_adopted = await publish(
@@ -314,8 +312,8 @@ def _receipt(key: str, records: int, size: int, sha256: str, produced: Produced,
         added=produced.added,
         drift=produced.drift,
         unseen=produced.unseen,
-        hidden=produced.hidden,
-        repeated=produced.repeated,
-        absent=produced.absent,
-        skipped=produced.skipped,
+        hidden=produced.counts.hidden,
+        repeated=produced.counts.repeated,
+        absent=produced.counts.absent,
+        skipped=produced.counts.skipped,
     )

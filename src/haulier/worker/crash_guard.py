@@ -92,11 +92,7 @@ async def produce_alone(
             added=frame.added,
             requests=frame.requests,
             drift=frame.drift,
-            hidden=frame.hidden,
-            repeated=frame.repeated,
-            present=frame.present,
-            absent=frame.absent,
-            skipped=frame.skipped,
+            counts=frame.counts,
             unseen=frame.unseen,
             feed=frame.feed,
         )

@@ -6,10 +6,11 @@ import contextlib
 import itertools
 import logging
 from collections.abc import AsyncGenerator, Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from haulier.api.client import ItemPlace
+from haulier.api.records.item_counts import ItemCounts
 from haulier.api.records.page import Page
 from haulier.errors import ItemError
 from haulier.items.feed_start import FeedEnd
@@ -48,11 +49,7 @@ class Produced:
     """Our fields, before the records' own bytes."""
     requests: int = 0
     drift: Drift | None = None
-    hidden: int = 0
-    repeated: int = 0
-    present: int = 0
-    absent: int = 0
-    skipped: int = 0
+    counts: ItemCounts = field(default_factory=ItemCounts)
     unseen: str = ""
     feed: FeedEnd | None = None
 
@@ -96,11 +93,7 @@ async def produce(
         produced,
         requests=api.usage.requests,
         drift=None if drift is None else Drift(promised=drift.promised, reread=drift.reread),
-        hidden=api.usage.hidden,
-        repeated=api.usage.repeated,
-        present=api.usage.presence.present,
-        absent=api.usage.presence.absent,
-        skipped=api.usage.skipped,
+        counts=api.usage.counts,
         unseen=api.usage.sign_totals.unseen,
         feed=api.usage.feed_end,
     )

@@ -12,6 +12,7 @@ from typing import Literal
 import msgspec
 
 from haulier.api.errors import Action, ApiError, Fault, MovedError, Shape
+from haulier.api.records.item_counts import ItemCounts
 from haulier.errors import ItemError, RunSpentError, UnavailableError, UsageError
 from haulier.items.codec import decode_payload
 from haulier.items.feed_start import FeedEnd
@@ -57,11 +58,7 @@ class EndFrame(msgspec.Struct, frozen=True, tag="end"):
     requests: int
     drift: Drift | None
     added: tuple[str, ...] = ()
-    hidden: int = 0
-    repeated: int = 0
-    present: int = 0
-    absent: int = 0
-    skipped: int = 0
+    counts: ItemCounts = msgspec.field(default_factory=ItemCounts)
     unseen: str = ""
     feed: FeedEnd | None = None
 
@@ -163,11 +160,7 @@ async def work_alone(deps: WorkerDeps, job: LoneMessage, writer: asyncio.StreamW
             requests=produced.requests,
             drift=produced.drift,
             added=produced.added,
-            hidden=produced.hidden,
-            repeated=produced.repeated,
-            present=produced.present,
-            absent=produced.absent,
-            skipped=produced.skipped,
+            counts=produced.counts,
             unseen=produced.unseen,
             feed=produced.feed,
         )

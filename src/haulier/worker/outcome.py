@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from haulier.api.records.item_counts import ItemCounts
 from haulier.runs.records import PlannedItem, Receipt
 
 GIVE_UP_SECONDS = 1.0
@@ -21,13 +22,7 @@ class Done:
 class Empty:
     requests: int = 0
     seconds: float = 0.0
-    hidden: int = 0
-    """As in `Receipt`."""
-    present: int = 0
-    absent: int = 0
-    """As in `OutcomeRecord`."""
-    skipped: int = 0
-    """As in `Receipt`."""
+    counts: ItemCounts = field(default_factory=ItemCounts)
 
 
 @dataclass(frozen=True)
@@ -35,9 +30,8 @@ class Split:
     children: tuple[PlannedItem, ...]
     cause: str = ""
     """Stands in the child list; empty where the processor divided the item."""
-    absent: int = 0
-    skipped: int = 0
-    """As in `Empty`: of the lists that told the children."""
+    counts: ItemCounts = field(default_factory=ItemCounts)
+    """Of the lists that told the children."""
 
 
 @dataclass(frozen=True)

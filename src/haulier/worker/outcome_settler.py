@@ -10,11 +10,20 @@ from typing import assert_never
 import msgspec
 
 from haulier.api.errors import Action, ApiError
+from haulier.api.records.item_counts import ItemCounts
 from haulier.errors import LakeUnavailableError, QueueUnavailableError, RunSpentError, SweptError, UsageError
 from haulier.queues.envelope import Envelope, encode
 from haulier.runs.lane import is_first_lane
 from haulier.runs.plan import children_in
-from haulier.runs.records import ChildList, OutcomeRecord, PoisonRecord, RequestNote, decode_record, encode_record
+from haulier.runs.records import (
+    COUNT_FOLDERS,
+    ChildList,
+    OutcomeRecord,
+    PoisonRecord,
+    RequestNote,
+    decode_record,
+    encode_record,
+)
 from haulier.runs.run import Run
 from haulier.runs.send import envelope_of
 from haulier.runs.state import closing_in_force
@@ -207,24 +216,30 @@ class OutcomeSettler:
     async def _write_empty(self, run: Run, key: str, empty: Empty) -> bool:
         """P6: an outcome that stands already is as good. False then."""
         await self._require_fence(run)
-        record = OutcomeRecord(
-            key=key,
-            requests=empty.requests,
-            seconds=empty.seconds,
-            hidden=empty.hidden,
-            present=empty.present,
-            absent=empty.absent,
-            skipped=empty.skipped,
-            worker=self._deps.name,
-            ended_at=self._deps.clock.now(),
-        )
+        record = self._record(key, "empty", empty.counts, empty.requests, empty.seconds)
         await self._write_counts(run, record)
         return await self._deps.lake.create(run.paths.outcome(key), encode_record(record))
 
+    def _record(
+        self, key: str, outcome: str, counts: ItemCounts, requests: int = 0, seconds: float = 0.0
+    ) -> OutcomeRecord:
+        return OutcomeRecord(
+            key=key,
+            outcome=outcome,
+            requests=requests,
+            seconds=seconds,
+            hidden=counts.hidden,
+            present=counts.present,
+            absent=counts.absent,
+            skipped=counts.skipped,
+            worker=self._deps.name,
+            ended_at=self._deps.clock.now(),
+        )
+
     async def _write_counts(self, run: Run, record: OutcomeRecord) -> None:
         """Before outcome or child list, behind which nobody works the item again."""
-        for folder, count in (("hidden", record.hidden), ("absent", record.absent), ("skipped", record.skipped)):
-            if count:
+        for folder in COUNT_FOLDERS:
+            if count := getattr(record, folder):
                 await self._deps.lake.create(run.paths.numbered(folder, record.key, count), encode_record(record))
 
     async def _require_fence(self, run: Run) -> None:
@@ -257,15 +272,7 @@ class OutcomeSettler:
             split_at=self._deps.clock.now(),
             cause=split.cause,
         )
-        counts = OutcomeRecord(
-            key=envelope.key,
-            outcome="split",
-            absent=split.absent,
-            skipped=split.skipped,
-            worker=record.worker,
-            ended_at=record.split_at,
-        )
-        await self._write_counts(run, counts)
+        await self._write_counts(run, self._record(envelope.key, "split", split.counts))
         is_ours = await self._deps.lake.create(path, encode_record(record))
         if not is_ours:
             body = await self._deps.lake.read(path)

@@ -217,12 +217,12 @@ async def test_a_busy_api_is_asked_again() -> None:
 async def test_what_may_be_absent_is_so_for_the_request_that_starts_a_job() -> None:
     async with session_with(lambda asked: Reply({}, 404)) as (api, _):
         assert await pulled(api, job_of(), with_rules(Single(), (), skips_absent=True)) == []
-        assert api.usage.presence.ended_lists == 1
+        assert api.usage.ended_lists == 1
     async with session_with(api_of(lambda count: state("done"), lambda asked: Reply({}, 410))) as (api, _):
         job = job_of(result=JobRequest("/jobs/{job}/rows"))
         with pytest.raises(ApiError, match="not there any more"):
             await pulled(api, job, with_rules(Single(), (), skips_absent=True))
-        assert api.usage.presence.ended_lists == 0
+        assert api.usage.ended_lists == 0
 
 
 async def test_the_count_of_a_job_has_the_rows_that_are_skipped() -> None:

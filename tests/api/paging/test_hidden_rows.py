@@ -62,7 +62,7 @@ def visible(is_hidden: Callable[[int], bool], count: int = 400) -> list[int]:
 async def read(answer: Answerer, pages: Paginator, **options: Any) -> tuple[list[int], list[Asked], int]:
     async with session_with(answer) as (api, server):
         found = await ids_of(api.pages("/items", pages=pages, records="rows", **options))
-        return found, server.requests, api.usage.hidden
+        return found, server.requests, api.usage.counts.hidden
 
 
 async def refused(answer: Answerer, pages: Paginator, **options: Any) -> ApiError:

@@ -36,7 +36,7 @@ async def test_pages_by_a_cursor_that_overlap_are_counted() -> None:
     async with session_with(by_cursor) as (api, _):
         ids = await ids_of(api.pages("/items", pages=Cursor("next", query="cursor"), records="items"))
         assert len(ids) == 30 + 3
-        assert api.usage.repeated == 3
+        assert api.usage.counts.repeated == 3
 
 
 async def test_a_seek_that_is_inclusive_is_an_error() -> None:

@@ -203,7 +203,7 @@ async def test_g3_rows_that_are_hidden_are_told_as_one_by_one(pages: Paginator) 
     async with session_of(served) as (api, _):
         found = await ids_of(walk(api, pages, total=Total("total", counts_hidden=True)))
         assert found == [number for number in range(200) if not served.hides(number)]
-        assert api.usage.hidden == 200 - len(found)
+        assert api.usage.counts.hidden == 200 - len(found)
     assert served.most_in_flight == 8
 
 

@@ -50,7 +50,7 @@ async def test_a_rule_takes_what_it_names(rule: Skip, row: Any, is_skipped: bool
             async for page in api.pages("/", pages=Single(), records="rows", skip=[rule])
             for record in page.records
         ]
-        assert (len(found), api.usage.skipped) == ((2, 1) if is_skipped else (3, 0))
+        assert (len(found), api.usage.counts.skipped) == ((2, 1) if is_skipped else (3, 0))
 
 
 @pytest.mark.parametrize(("row", "is_skipped"), [(b'{"gone":[ ]}', 0), (b'{"gone":{ }}', 0), (b'{"gone":{ "a":1}}', 1)])

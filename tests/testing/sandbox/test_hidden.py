@@ -23,7 +23,7 @@ BOUND = Total("total", counts_hidden=True)
 async def read(settings: SandboxSettings, path: str, pages: Paginator, **options: Any) -> tuple[list[int], int]:
     async with Sandbox(settings) as sandbox, client_of(sandbox.url) as client:
         api = client.session()
-        return await ids_of(api.pages(path, pages=pages, records="items", **options)), api.usage.hidden
+        return await ids_of(api.pages(path, pages=pages, records="items", **options)), api.usage.counts.hidden
 
 
 async def test_offsets_and_totals_count_hidden_rows() -> None:

@@ -95,11 +95,11 @@ class JobRunner:
         start = replace(start, part="step")
         started = await self._start(start)
         if started is None:
-            self._requester.usage.presence.ended_lists += 1
+            self._requester.usage.ended_lists += 1
             return
         poll = self._poll_request(start, started)
         told = await self._wait(poll, started)
-        received, skipped_before = 0, self._requester.usage.skipped
+        received, skipped_before = 0, self._requester.usage.counts.skipped
         for listing, request in self._results(start, poll, started, told):
             try:
                 async with contextlib.aclosing(self._walk(listing, request)) as walk:
@@ -113,7 +113,7 @@ class JobRunner:
                 why = str(error).replace(BY_RULE, "")
                 text = f"The result of the job is not there any more, so another one is started. {why}"
                 raise ApiError(text, action=Action.RESTART, status=error.status, excerpt=error.excerpt) from error
-        self._check_count(told, received + self._requester.usage.skipped - skipped_before)
+        self._check_count(told, received + self._requester.usage.counts.skipped - skipped_before)
 
     async def _start(self, start: PageRequest) -> _Started | None:
         """None where what is asked for is not there, and may be absent."""

@@ -85,7 +85,7 @@ class PageIterator:
             while following is not None:
                 answered, read = await self._ask(following)
                 if read is None:
-                    self._requester.usage.presence.ended_lists += following is first
+                    self._requester.usage.ended_lists += following is first
                     break
                 if is_first := following is first:
                     first = answered  # The total is asked for again as the first page was answered.
@@ -110,7 +110,7 @@ class PageIterator:
 
     def _kept(self, page: Page) -> Page:
         kept = self._reader.kept(page)
-        self._requester.usage.skipped += len(page) - len(kept)
+        self._requester.usage.counts.skipped += len(page) - len(kept)
         return kept
 
     def _begin_ahead(self, answered: PageRequest, following: PageRequest, read: ListPage) -> None:
@@ -279,7 +279,7 @@ class PageIterator:
                 f"{self._shown(request)}: the page begins with the record that the page before ended with. "
                 "Write inclusive = true in `pages`: the API sends the record with the key again."
             )
-        self._requester.usage.repeated += 1
+        self._requester.usage.counts.repeated += 1
 
     async def _look_into(self, request: PageRequest, page: Page) -> None:
         total = None if self._reader.promise is None else self._reader.promise.last
@@ -434,7 +434,7 @@ class PageIterator:
         """An item may have several walks."""
         usage = self._requester.usage
         usage.drift = promise.drift(total) or usage.drift
-        usage.hidden += total - self._reader.received
+        usage.counts.hidden += total - self._reader.received
         if total > self._reader.received == 0:
             logger.warning("all rows of a list are hidden from us", extra={"rows": total})
 

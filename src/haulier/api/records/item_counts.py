@@ -13,15 +13,21 @@ class MovedTotal:
     reread: int
 
 
-@dataclass
-class Presence:
-    """Parents' lists and joined values that were asked for and may be absent, as the source declares."""
+@dataclass(slots=True)
+class ItemCounts:
+    """Added up while the item is worked; then it stands in its receipt, or in its outcome."""
 
+    hidden: int = 0
+    """Rows that a declared total counts and the API does not show."""
+    repeated: int = 0
+    """Pages that began with the last record of the page before, without error."""
     present: int = 0
+    """Of what may be absent, as the source declares: parents' lists and joined values that were there."""
     absent: int = 0
-    ended_lists: int = 0
-    """Lists that a rule ended before their first page, whether or not they are counted."""
+    """The others of these."""
+    skipped: int = 0
+    """Rows that are no records, by the source's own rules."""
 
-    def note(self, present: int, absent: int) -> None:
+    def note_presence(self, present: int, absent: int) -> None:
         self.present += present
         self.absent += absent

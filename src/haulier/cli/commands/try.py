@@ -200,7 +200,7 @@ async def _pages_of(source: LiveSource, mode: str, item: WorkItem, pages: int, p
             await check(records)
             if len(found) == pages:
                 break
-    if skipped := context.api.usage.skipped:
+    if skipped := context.api.usage.counts.skipped:
         say(f"{count_of(skipped, 'row')} {were(skipped)} skipped, as `skip` says")
     if context.api.assumption:
         # A misspelt path looks like a list of one page, and no run could tell the two apart.
