@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 
 from haulier.api.client import Client, ItemApi
 from haulier.api.http.redactor import Redactor
+from haulier.api.identity.shared_token import TokenFile
 from haulier.api.scope.scope import Scope
 from haulier.api.scope.settings import ScopeSettings
 from haulier.api.settings import Api
@@ -27,11 +28,13 @@ def context_of(api: ItemApi, snapshot_time: datetime = NOW) -> Context:
 
 
 @contextlib.asynccontextmanager
-async def situation(settings: Api, snapshot_time: datetime = NOW, clock: Clock | None = None) -> AsyncIterator[Context]:
+async def situation(
+    settings: Api, snapshot_time: datetime = NOW, clock: Clock | None = None, shared: TokenFile | None = None
+) -> AsyncIterator[Context]:
     """A context whose API is ``settings``."""
     clock, rng, redactor = clock or SystemClock(), random.Random(1), Redactor()
     scope = Scope(ScopeSettings("test", settings.schedule), "tester", MemoryRows(RowStore()), clock, rng)
-    transport = AiohttpTransport(settings, clock=clock, redactor=redactor)
+    transport = AiohttpTransport(settings, clock=clock, redactor=redactor, shared=shared)
     try:
         async with scope.joined():
             client = Client(settings, transport, scope, clock, rng, redactor)

@@ -19,7 +19,7 @@ from haulier.errors import HaulierError, UsageError
 from haulier.items.workitem import WorkItem
 from haulier.lake.opening import open_lake, rows_remedy
 from haulier.lake.seam import Lake
-from haulier.queues.opening import queue_backend
+from haulier.queues.opening import own_file, queue_backend
 from haulier.queues.seam import Queue, QueueOpener, ThisProcess
 from haulier.rows.seam import Rows
 from haulier.runs.run import Run, require_same_fingerprint
@@ -321,7 +321,8 @@ def _token_path(source: OpenSource) -> Path | None:
 async def _grants(
     source: OpenSource, options: Options, stack: contextlib.AsyncExitStack
 ) -> Callable[[str], Grants] | None:
-    """Where refresh tokens outlive a run: beside the queue's file; in the rows where workers share no disk."""
+    """Where refresh tokens outlive a run: beside the queue's file; in the rows where workers share no disk. A queue in
+    memory says neither: in the lake's rows, or beside the file that a queue of this machine would have."""
     from haulier.api.identity.grant_file import GrantFile
     from haulier.api.identity.grant_row import GrantRow
     from haulier.api.identity.refresh_token import RefreshToken
@@ -344,7 +345,11 @@ async def _grants(
         rows = own_rows or _rows_of(source.lake, queue)
         stack.push_async_callback(rows.close)
     if file is None:
-        return None
+        file, own_rows = own_file(app.base, app.name), source.lake.rows()
+        has_file = own_rows is None
+        if own_rows is not None:
+            rows = own_rows
+            stack.push_async_callback(rows.close)
     if has_file:
         return lambda _: GrantFile(file.with_name(f"{file.name}.grant-{app.name}"))
     return lambda secret: GrantRow(rows, f"grant/{app.name}", secret)

@@ -70,6 +70,11 @@ def queue_backend(
     return scheme.open(url, _Setting(base, source, clock, lease_seconds, process, is_reader))
 
 
+def own_file(base: Path, source: str) -> Path:
+    """That of ``sqlite``."""
+    return base / ".haulier" / source / "queue.sqlite3"
+
+
 def anchor_url(url: str, folder: Path) -> str:
     """Make the path in ``url`` absolute, for somebody who typed it in ``folder``. ``sqlite`` alone stays the source's
     own file. Raises `UsageError` for a path that lacks its fourth slash."""
@@ -169,7 +174,7 @@ _LONGEST_AZURE_NAME = 63 - max(map(len, _TAKEN_SUFFIXES))
 
 def _sqlite_file(url: str, setting: _Setting) -> Path:
     if url == "sqlite":
-        return setting.base / ".haulier" / setting.source / "queue.sqlite3"
+        return own_file(setting.base, setting.source)
     if url.startswith("sqlite:///"):
         return _path(url.removeprefix("sqlite:///"), setting.base)
     raise UsageError("The URL of a SQLite queue has three slashes: write sqlite:///path/to/queue.sqlite3.")

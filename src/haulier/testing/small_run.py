@@ -125,7 +125,7 @@ async def _opened(
             app.api = dataclasses.replace(app.api, url=api)
         if lake is None:
             lake = await asyncio.to_thread(stack.enter_context, tempfile.TemporaryDirectory(prefix="haulier-test-"))
-        options = Options(lake=str(lake), queue="memory", worker=WorkerSettings(LEASE_SECONDS, first_items=0))
+        options = Options(lake=str(lake), worker=WorkerSettings(LEASE_SECONDS, first_items=0)).apart(app)
         live = await stack.enter_async_context(open_live(app, options, around=recorder.around))
         recorder.redact = live.client.redactor.redact
         client = Client(

@@ -24,7 +24,10 @@ from haulier.api.identity.grant_row import LEASE_SECONDS, GrantRow
 from haulier.api.identity.grants import Grant
 from haulier.api.identity.refresh_token import RefreshToken
 from haulier.api.identity.shared_token import TokenFile
+from haulier.api.settings import Api
 from haulier.api.wire.aiohttp_transport import AiohttpTransport
+from haulier.app.app import App
+from haulier.app.open_source import Options, open_live
 from haulier.clock import SystemClock
 from haulier.errors import UsageError
 from haulier.rows.memory import MemoryRows, RowStore
@@ -365,19 +368,25 @@ async def test_the_lease_of_a_dead_worker_ends(tmp_path: Path) -> None:
         assert await asked == 200
 
 
-def test_a_queue_in_memory_keeps_no_grant() -> None:
-    """The next run would begin with a void token. An issuer on this machine is a test's."""
+async def test_a_queue_in_memory_keeps_grants_on_disk(tmp_path: Path) -> None:
+    """Each run, trial and test goes on with what the one before was given, also by an issuer on this machine."""
+    async with scene(tmp_path) as here:
+        auth = RefreshToken(f"{here.server.url}/token", "app", "canary-first", SECRET)
+        for queue in ("memory", "memory", "sqlite"):
+            app = App("shop", api=Api(here.server.url, auth=auth), lake=str(tmp_path / "lake"), queue=queue)
+            app.base = tmp_path
+            for options in (Options(), Options().apart(app)):
+                async with open_live(app, options) as source:
+                    assert await source.client.session().json("/") == {}
+        assert (here.issuer.refreshes, here.issuer.reuses) == (6, 0)
+        assert (tmp_path / ".haulier/shop/queue.sqlite3.grant-shop").exists()
+
+
+def test_where_nothing_is_kept_no_grant_is_used() -> None:
     auth = RefreshToken("https://login.example.com/token", "app", "canary-first")
 
     async def nobody(request: object) -> Any:
         raise AssertionError
 
-    with pytest.raises(
-        UsageError, match=r'With a queue in memory a refresh token cannot be kept.* Write queue = "sqlite"'
-    ):
+    with pytest.raises(UsageError, match="nothing is kept here"):
         auth.open(nobody, SystemClock(), Redactor(), TokenFile())
-
-
-async def test_an_issuer_on_this_machine_needs_no_place(tmp_path: Path) -> None:
-    async with scene(tmp_path) as here, here.process(shared=TokenFile()) as transport:
-        assert (await get(transport, here.server)).status == 200

@@ -6,6 +6,8 @@ from pathlib import Path as File
 
 import pytest
 
+from haulier.api.identity.grant_file import GrantFile
+from haulier.api.identity.shared_token import TokenFile
 from haulier.config.source_file import load_source
 from haulier.sources.rest import RestSource
 from haulier.testing.sandbox import Sandbox, SandboxSettings
@@ -60,7 +62,8 @@ async def test_haulier_is_let_in_by_each_kind_of_credentials(auth: str, tmp_path
         found = load_source(file, {**variables, "URL": api.url})
         source = RestSource(found.name, found.streams)
         ids: list[int] = []
-        async with situation(found.api) as context:
+        shared = TokenFile(None, lambda _: GrantFile(tmp_path / "grant"))
+        async with situation(found.api, shared=shared) as context:
             async for item in source.enumerate("full", ("items",), context):
                 async for page in source.processors[type(item)](item, context):
                     ids += [json.loads(bytes(record))["id"] for record in page.records]  # type: ignore[union-attr]

@@ -6,9 +6,7 @@ an old one comes again. So one process at a time uses a token, and the next one 
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
@@ -62,24 +60,3 @@ def cannot_be_kept(where: str, reason: str, *, was_asked: bool = False) -> Trans
     else:
         text += "The issuer was not asked; mend that first"
     return TransportError(Fault.AUTH, text)
-
-
-class MemoryGrants:
-    """For an issuer on this machine, such as the sandbox: a real grant would be lost with the process."""
-
-    answer_seconds = 60.0
-
-    def __init__(self) -> None:
-        self._lock = asyncio.Lock()
-        self._families: dict[str, Grant] = {}
-
-    @asynccontextmanager
-    async def locked(self, clock: Clock) -> AsyncIterator[KeptGrants]:
-        async with self._lock:
-            yield self
-
-    async def read(self, family: str) -> Grant | None:
-        return self._families.get(family)
-
-    async def write(self, family: str, grant: Grant, replaced: str = "") -> None:
-        self._families[family] = grant

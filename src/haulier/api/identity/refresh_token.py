@@ -9,7 +9,6 @@ from collections.abc import Callable
 from dataclasses import KW_ONLY, dataclass, field
 from datetime import UTC, datetime
 from typing import Final
-from urllib.parse import urlsplit
 
 import msgspec
 
@@ -17,10 +16,10 @@ from haulier.api.errors import Fault
 from haulier.api.http.redactor import Redactor
 from haulier.api.http.transport import Request, Response, TransportError
 from haulier.api.identity.auth import Authorizer, BareSender, Secret, header_value, reveal
-from haulier.api.identity.grants import Grant, Grants, KeptGrants, MemoryGrants
+from haulier.api.identity.grants import Grant, Grants, KeptGrants
 from haulier.api.identity.issuer import Issued, RefusedError, TokenAnswer, refused_words, text_at
 from haulier.api.identity.shared_token import TokenFile
-from haulier.api.identity.token_endpoint import LOOPBACK, EndpointToken, add_request_secrets
+from haulier.api.identity.token_endpoint import EndpointToken, add_request_secrets
 from haulier.api.records.paths import check_path
 from haulier.clock import Clock, wall_seconds
 from haulier.errors import UsageError
@@ -61,13 +60,8 @@ class RefreshToken(EndpointToken):
         for secret in (client[1], first):
             redactor.add(secret)
         grants = shared.grants(first)
-        if grants is None and urlsplit(self.token_url).hostname in LOOPBACK:
-            grants = MemoryGrants()
         if grants is None:
-            raise UsageError(
-                "With a queue in memory a refresh token cannot be kept: the issuer may replace it with each use, and "
-                'the next run would have a void one. Write queue = "sqlite".'
-            )
+            raise UsageError("The issuer may replace a refresh token with each use, and nothing is kept here.")
 
         def request(token: str) -> Request:
             fields = self.fields(("grant_type", "refresh_token"), ("refresh_token", token))
