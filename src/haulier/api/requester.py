@@ -13,8 +13,8 @@ from haulier.api.answers.advice import advice_of
 from haulier.api.answers.body_problem import BodyProblem
 from haulier.api.answers.cause_word import cause_word
 from haulier.api.answers.declared_wait import find_wait
-from haulier.api.answers.graphql_errors import refuses_credentials
 from haulier.api.answers.judgement import EXPECTED_PAGE, ExpectedAnswer, Judgement, Rule, judge
+from haulier.api.answers.refusal import refusal_test
 from haulier.api.errors import Action, ApiError, BodyError, is_stumble
 from haulier.api.http.cookies import ItemCookies
 from haulier.api.http.redactor import Redactor
@@ -222,8 +222,8 @@ class Requester:
         parts = self._parts
         is_foreign = request.part == "foreign file"
         rules = tuple(rules) if is_foreign else (*rules, *parts.rules)
-        if expected.graphql_errors is not None:
-            request = request.replace(is_refusal=refuses_credentials)
+        if (is_refusal := refusal_test(rules, is_graphql=expected.graphql_errors is not None)) is not None:
+            request = request.replace(is_refusal=is_refusal)
 
         def judge_outcome(outcome: Response | TransportError | BodyProblem) -> Judgement:
             return judge(outcome, now=parts.clock.now(), expected=expected, rules=rules, wait_at=self._wait_at)

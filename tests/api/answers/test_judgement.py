@@ -153,7 +153,12 @@ DOUBTFUL = [
     (b'{"rows":[{"id":1},{"i', "application/json", "stops", RETRY_LATER),
     (b'{"id":1}\n{"id":2', "application/x-ndjson", "stops", RETRY_LATER),
     (b"<html>Scheduled MAINTENANCE</html>", "text/html", "maintenance", OUTAGE),
-    (b'<form><input type="password"></form>', "text/html", "login", OUTAGE),
+    (
+        b'<form><input type="password"></form>',
+        "text/html",
+        'write a rule: { status = 200, header = "Content-Type: text/html*", action = "auth" }',
+        OUTAGE,
+    ),
 ]
 
 

@@ -13,7 +13,8 @@ from urllib.parse import parse_qsl
 
 import pytest
 
-from haulier.api.errors import Fault
+from haulier.api.answers.judgement import Rule
+from haulier.api.errors import Action, Fault
 from haulier.api.http.redactor import Redactor
 from haulier.api.http.transport import TransportError
 from haulier.api.identity.auth import env
@@ -22,6 +23,7 @@ from haulier.api.identity.shared_token import TokenFile
 from haulier.api.wire.aiohttp_transport import AiohttpTransport
 from haulier.errors import UsageError
 from haulier.testing.clock import FakeClock
+from tests.api.paging.rig import client_of
 from tests.api.wire.raw_server import Answer, RawServer, Seen, http, raw_server
 from tests.api.wire.wire import fault_of, get, transport_to
 
@@ -117,6 +119,42 @@ async def test_a_cookie_goes_along_with_those_of_the_request() -> None:
         assert server.requests[-1].headers["Cookie"] == "pin=3; SID=canary-session-1"
         assert [seen.target for seen in server.requests] == ["/base/login", "/"]
     assert parse_qsl(sessions.logins[0].body.decode()) == [*USER.items()]
+
+
+PAGE = b"<html><form method=post><input name=p type='password'></form></html>"
+
+
+@pytest.mark.parametrize("leads", [True, False], ids=["redirect", "in place"])
+async def test_a_login_page_says_that_a_session_has_ended_where_a_rule_says_so(leads: bool) -> None:
+    """One logs in again for all that are under way; the requests themselves are sent again, and not the page's."""
+    sessions = Sessions(in_body, bearer)
+
+    def answer(seen: Seen) -> Answer:
+        if seen.target == "/base/login" and seen.method == "POST":
+            return sessions.answer(seen)
+        if bearer(seen) == sessions.live and seen.target != "/base/login":
+            return [http(b'{"asked": "%s"}' % seen.target.encode())]
+        if leads and seen.target != "/base/login":
+            return [http(b"", "Location: /base/login", status="302 Found")]
+        return [http(PAGE, "Content-Type: text/html; charset=utf-8")]
+
+    auth = Login("/login", json=USER, token_at="data.token")
+    rules = (Rule(Action.AUTH, status=200, header="Content-Type: text/html*"),)
+    async with raw_server(by=answer) as server:
+        async with client_of(f"{server.url}/base", rules, auth=auth, in_flight=20) as client:
+            for logins in (1, 2):
+                sessions.live = "none"
+                asked = [f"/base/{number}" for number in range(20)]
+                found = await asyncio.gather(*(client.session().json(path[5:], at="asked") for path in asked))
+                assert (found, len(sessions.logins)) == (asked, logins)
+        # A session that is worth nothing from its beginning is one login, and no outage.
+        sessions.live, sessions.gives = "", lambda _: ({"data": {"token": "anonymous"}}, (), "200 OK")
+        async with client_of(f"{server.url}/base", rules, auth=auth, in_flight=20) as client:
+            failed = await asyncio.gather(
+                *(client.session().json(f"/{number}") for number in range(20)), return_exceptions=True
+            )
+        assert [getattr(error, "action", error) for error in failed] == [Action.AUTH] * 20
+        assert len(sessions.logins) == 3
 
 
 async def test_processes_share_one_session(tmp_path: Path) -> None:

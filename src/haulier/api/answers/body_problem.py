@@ -19,6 +19,10 @@ _JSON_BEGINNINGS = frozenset({b"{", b"["})
 _SNIFFED_BYTES = 64 * 1024
 _CLOSED_SIGNS = (b"maintenance", b"temporarily unavailable", b"temporarily down", b"be right back", b"be back soon")
 _LOGIN_SIGNS = (b'type="password"', b"type='password'", b"type=password")
+_LOGIN_PAGE = (
+    "a login page instead of JSON. If that is how the API says that a session or token has ended, write a rule: "
+    '{ status = 200, header = "Content-Type: text/html*", action = "auth" }'
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,5 +94,5 @@ def _find_page_problem(body: bytes) -> BodyProblem:
     if any(sign in page for sign in _CLOSED_SIGNS):
         return BodyProblem("a maintenance page instead of JSON", is_outage=True)
     if any(sign in page for sign in _LOGIN_SIGNS):
-        return BodyProblem("a login page instead of JSON", is_outage=True)
+        return BodyProblem(_LOGIN_PAGE, is_outage=True)
     return BodyProblem("HTML instead of JSON", shape=Shape.HTML)

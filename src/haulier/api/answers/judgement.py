@@ -143,8 +143,8 @@ def judge(
                 failed = None if expected.graphql_errors is None else _by_errors(outcome, expected, now, wait_at)
                 return failed or _by_body(outcome, expected)
             wait = _wait_of(outcome, now, wait_at)
-            status = outcome.status if rule is None or rule.status_at is None else _status_at(outcome, rule.status_at)
-            if rule is not None and (rule.status_at is None or status is None):
+            status = outcome.status if rule is None else meant_status(rule, outcome)
+            if rule is not None and status is None:
                 return _by_rule(rule, outcome.status, wait)
             return _by_status(outcome, status or outcome.status, expected, wait)
         case _:
@@ -357,6 +357,9 @@ def _value_at(body: bytes, path: str) -> bytes | None:
     return None if found is None else bytes(found)
 
 
-def _status_at(response: Response, path: str) -> int | None:
-    text = (_value_at(response.body, path) or b"").strip(b'"')
+def meant_status(rule: Rule, response: Response) -> int | None:
+    """What stands at the rule's `status_at`. None where its action counts."""
+    if rule.status_at is None:
+        return None
+    text = (_value_at(response.body, rule.status_at) or b"").strip(b'"')
     return int(text) if len(text) == 3 and text.isdigit() and text[:1] in {b"4", b"5"} else None

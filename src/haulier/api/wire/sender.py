@@ -122,18 +122,20 @@ class Sender:
             answer = await self._exchange(signed)
             if request.cookies is not None:
                 request.cookies.take(signed.url, answer.headers.getall("Set-Cookie", ()), self._clock.now())
+            is_refused = False
             if self._authorizer is not None:
-                judged = answer
-                if request.is_refusal is not None and answer.status == 200 and request.is_refusal(answer.body):
-                    judged = replace(answer, status=401)
-                if judged.status < 400:
+                is_refused = request.is_refusal is not None and request.is_refusal(answer)
+                judged = replace(answer, status=401) if is_refused else answer
+                if judged.status < 300:  # A redirect may lead to a login.
                     self._authorizer.note_good(signed)
                 elif judged.status in _REFUSALS and renewals < MAX_RENEWALS:
                     renewals += 1
                     if await self._authorizer.renew(signed, judged, is_again=renewals > 1):
                         await request.before_follow_up()
+                        if is_refused:
+                            request, redirects = asked, 0
                         continue
-            follow_up = self._follow_up(request, answer)
+            follow_up = None if is_refused else self._follow_up(request, answer)
             if follow_up is None:
                 if redirects:
                     check_kept(asked, request, answer)
