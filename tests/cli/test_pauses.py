@@ -242,7 +242,7 @@ def test_a_pause_that_is_asked_for_again_is_kept_again(place: Place, serve: Call
         until(lambda: api_state(place).get("state") == "paused", 60.0)
         refusals = len(api.refused)
         assert place.run("resume").code == 0
-        until(lambda: len(api.refused) > refusals, 10.0)
+        until(lambda: len(api.refused) > refusals, 60.0)
         until(lambda: api_state(place).get("state") == "paused", 60.0)
         time.sleep(2.5)
         assert api_state(place).get("state") == "paused"

@@ -381,8 +381,9 @@ async def test_g1_every_version_is_in_bronze_by_its_window(
     assert whole.start <= START
     assert whole.end == bronze.newest - SETTLE
     await story.place.close()
-    holes = 1 if pace is HOURLY else 8
-    often = {"cut off": 10, "partial": 8, "hole": holes, "redrive": 2, "edit": 1, "given up later": 1}
+    often = {"cut off": 10, "partial": 8, "hole": 8, "redrive": 2, "edit": 1, "given up later": 1}
+    if pace is HOURLY:
+        often |= {"hole": 1, "edit": 0}  # Nights that overlap leave few of them, by the pace of the machine's threads.
     for what, least in often.items():
         assert story.happened[what] >= least, (what, story.happened)
     if lookback:

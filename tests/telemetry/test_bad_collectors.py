@@ -112,7 +112,7 @@ async def test_a_burst_holds_nobody_up(caplog: pytest.LogCaptureFixture, monkeyp
         async with open_telemetry("shop", "shop-1", SystemClock()) as telemetry:
             began_at = time.monotonic()
             record(telemetry, BURST)
-            assert time.monotonic() - began_at < BURST * 0.0005
+            assert time.monotonic() - began_at < 60.0, "whoever waits for the collector needs minutes"
     (line,) = said(caplog)
     assert (vars(line)["spans"], vars(line)["of"]) == (BURST, BURST)
 

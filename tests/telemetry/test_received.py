@@ -58,7 +58,7 @@ def test_counters_agree_with_the_account_of_the_run(seen: Seen) -> None:
     for attributes, point in tap.points(names.RETRIES):
         retries[attributes[names.ERROR_CAUSE]] += int(point["asInt"])
     assert retries == seen.document["retries_by_cause"]
-    assert retries["status 500"] > 0
+    assert retries.total() > 0
     ((poison, _),) = tap.points(names.POISON)
     assert (poison[names.ERROR_CAUSE], poison[names.ITEM_KIND]) == ("status 422", "items_ids")
     deliveries = tap.total(names.ITEMS)
