@@ -112,8 +112,9 @@ MISTAKES: dict[str, Mistake] = {
         PAGES,
         'pages = { page = "p", parallel = true }\ntotal = { at = "n", is = "estimate" }',
         (
-            "streams.flights.pages: `parallel` needs an exact total, which tells how many pages there are, and shows "
-            'that the list moved. Write total = { at = "total", is = "exact" } in the stream, or leave `parallel` out.'
+            "streams.flights.pages: `parallel` needs an exact total (or a bound), which tells how many pages there "
+            'are, and shows that the list moved. Write total = { at = "total", is = "exact" } in the stream, or leave '
+            "`parallel` out."
         ),
     ),
     "pages side by side of a list that moves": (

@@ -58,6 +58,10 @@ PAGES: dict[str, Paginator] = {
     '{ page_info = "data.a.pageInfo" }': Cursor(
         "data.a.pageInfo.endCursor", body="variables.after", more="data.a.pageInfo.hasNextPage", end=("flag",)
     ),
+    '{ offset = "from", more = "more", missing = "end" }': Offset(offset_name="from", more="more", missing="end"),
+    '{ page = "p", done = "done", missing = "end" }': PageNumber("p", done="done", missing="end"),
+    '{ seek = "id", query = "q", more = "more", missing = "end" }': Seek("id", "q", more="more", missing="end"),
+    '{ next_url = "next", keep_query = false }': NextUrl("next", keep_query=False),
     '{ offset = "from", limit = 50, parallel = true }': Offset(50, "from", is_parallel=True),
     '{ page = "page", parallel = true }': PageNumber(is_parallel=True),
     '{ page = "page", empty_pages = 1 }': PageNumber(empty_pages=1),

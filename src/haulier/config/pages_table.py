@@ -44,6 +44,13 @@ MISSING = Field(
     "near its place, is not an error.",
     'missing = "end"',
 )
+FLAG_MISSING = Field(
+    "missing",
+    Choice(("end",)),
+    "Declares that the last page may lack the flag (`more` or `done`): it ends as one without, at the `total` or at an "
+    "empty page behind it.",
+    'missing = "end"',
+)
 END = Field(
     "end",
     ListOf(Choice(LINK_END_WORDS)),
@@ -55,7 +62,8 @@ END = Field(
 KEEP_QUERY = Field(
     "keep_query",
     Flag(),
-    "Whether query parameters of the first request are added to links without them.",
+    "Whether query parameters of the first request are added to links without them. Undeclared, a link that has a "
+    "place in the list, and nothing that could stand for them, is an error; `false` takes it as it is.",
     "keep_query = true",
 )
 
@@ -151,8 +159,8 @@ EMPTY_PAGES = Field(
 PARALLEL = Field(
     "parallel",
     Flag(),
-    "Whether the pages of one item are asked for side by side, as many as `in_flight` and other items leave. Needs an "
-    "exact `total`.",
+    "Whether the pages of one item are asked for side by side, as many as `in_flight` and other items leave. Needs a "
+    "`total` that is exact, or a bound.",
     "parallel = true",
     to="is_parallel",
 )
@@ -165,6 +173,7 @@ OFFSET_PAGES = TableShape(
     IN,
     MORE,
     DONE,
+    FLAG_MISSING,
     OVERLAP,
     ADVANCE,
     EMPTY_PAGES,
@@ -191,6 +200,7 @@ PAGE_PAGES = TableShape(
     PAGES_HEADER,
     MORE,
     DONE,
+    FLAG_MISSING,
     END_STATUS,
     END_TEXT,
     EMPTY_PAGES,
@@ -223,6 +233,7 @@ SEEK_PAGES = TableShape(
     TEMPLATE,
     MORE,
     DONE,
+    FLAG_MISSING,
     INCLUSIVE,
     SEEK_SIZE_NAME,
 )

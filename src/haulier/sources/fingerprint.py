@@ -115,5 +115,5 @@ def _canonical_instance(value: Any) -> Any:
 
 def _is_default(field: dataclasses.Field[Any], member: Any) -> bool:
     if field.default is not dataclasses.MISSING:
-        return bool(member == field.default)
+        return bool(member == field.default) or member in field.metadata.get("like_default", ())
     return field.default_factory is not dataclasses.MISSING and bool(member == field.default_factory())

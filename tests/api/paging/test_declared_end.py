@@ -8,13 +8,14 @@ from typing import Any
 import pytest
 
 from haulier.api.client import Total
-from haulier.api.errors import ApiError
+from haulier.api.errors import ApiError, PagingError
 from haulier.api.paging.cursors import Cursor, Seek
+from haulier.api.paging.link_list import LinkList
 from haulier.api.paging.links import LinkHeader, NextUrl, OData
 from haulier.api.paging.loop_guard import PaginationLoopError
 from haulier.api.paging.page_iterator import REPORTED_EMPTY_PAGES
 from haulier.api.paging.paginator import PageAnswer, PageRequest
-from haulier.api.paging.positions import Offset
+from haulier.api.paging.positions import Offset, PageNumber
 from haulier.errors import UsageError
 from tests.api.paging.rig import Asked, Reply, ids_of, rows, session_with
 
@@ -143,6 +144,72 @@ async def test_a_link_that_is_always_there(written: str) -> None:
         assert len(server.requests) == 3
 
 
+def sentry(asked: Asked) -> Reply:
+    """Five rows, and a link that goes on for ever."""
+    start = asked.number("cursor")
+    results = str(start + 2 < 5).lower()
+    here = [{"rel": "self", "href": "/items"}, {"rel": "next", "href": f"?cursor={start + 2}", "results": results}]
+    link = f'<?cursor={start + 2}>; rel="next"; results="{results}"'
+    return Reply({"rows": rows(start, max(start, min(start + 2, 5))), "links": here}, headers=(("Link", link),))
+
+
+@pytest.mark.parametrize(("make", "attributes"), [(LinkHeader, "rel, results"), (LinkList, "rel, href, results")])
+async def test_a_misspelt_attribute_ends_at_the_first_page(make: Any, attributes: str) -> None:
+    """G1: it would never say the end. Where the API leaves it out of links, an empty page is the end besides."""
+    at = {"at": "links"} if make is LinkList else {}
+    async with session_with(sentry) as (api, server):
+        with pytest.raises(PagingError) as caught:
+            await ids_of(api.pages("/items", pages=make(**at, end_if='result="false"'), records="rows"))
+        assert f"has no 'result', which says the end, as `end_if` has it; it has {attributes}. " in str(caught.value)
+        assert 'write end = ["empty page"] there' in str(caught.value)
+        assert len(server.requests) == 1
+        pages = make(**at, end_if='result="false"', end=("empty page",))
+        assert await ids_of(api.pages("/items", pages=pages, records="rows")) == [0, 1, 2, 3, 4]
+
+
+async def test_a_misspelt_value_of_an_attribute_does_not_go_on_for_ever() -> None:
+    async with session_with(sentry) as (api, server):
+        with pytest.raises(
+            PagingError, match=r"100 pages in a row hold no record, and no link said .*'results=\"no\"'"
+        ):
+            await ids_of(api.pages("/items", pages=LinkHeader(end_if='results="no"'), records="rows"))
+        assert len(server.requests) == 3 + REPORTED_EMPTY_PAGES
+
+
+# -- a flag that the last page lacks -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shown", [True, False], ids=["but the last", "misspelt"])
+@pytest.mark.parametrize(
+    ("make", "fields"),
+    [
+        (Offset, {"offset_name": "c"}),
+        (PageNumber, {"name": "p"}),
+        (Seek, {"key": "id", "query": "after"}),
+        (Cursor, {"at": "next", "query": "c"}),
+        (Cursor, {"at": "next", "query": "c", "end": ("flag", "empty page")}),
+    ],
+)
+async def test_a_flag_that_the_last_page_lacks(make: Any, fields: dict[str, Any], shown: bool) -> None:
+    """G1: undeclared an error that says what to write. Declared, a misspelt one loses nothing either."""
+
+    def answer(asked: Asked) -> Reply:
+        start = asked.number(
+            "c", (asked.number("p", 1) - 1) * 2 if "p" in asked.query else asked.number("after", -1) + 1
+        )
+        found = rows(start, max(start, min(start + 2, 5)))
+        more = {"more": True} if start + 2 < 5 and shown else {}
+        return Reply({"rows": found, "next": start + 2 if start < 5 else None, **more})
+
+    async with session_with(answer) as (api, _):
+        pages = make(**fields, more="more", missing="end")
+        assert await ids_of(api.pages("/items", pages=pages, records="rows")) == [0, 1, 2, 3, 4]
+        if not shown:
+            return
+        with pytest.raises(ApiError, match=r'no flag says whether there is more.*write missing = "end" in `pages`'):
+            await ids_of(api.pages("/items", pages=make(**fields, more="more"), records="rows"))
+
+
 # -- an exact total that is reached ------------------------------------------------------------------------------------
 
 MORE: list[tuple[type[Any], dict[str, Any]]] = [
@@ -233,6 +300,8 @@ ODD: Any = "begin"
         ),
         (lambda: LinkHeader(end_if="results"), "write an attribute and its value"),
         (lambda: LinkHeader(missing=ODD), "missing is 'begin'"),
+        (lambda: PageNumber(more="more", missing=ODD), "missing is 'begin'; write 'end'"),
+        (lambda: Offset(missing="end"), "the last page lacks its flag: declare `more` or `done`"),
     ],
 )
 def test_ends_that_mean_nothing(make: Any, says: str) -> None:

@@ -152,8 +152,8 @@ async def test_row_incremental_export() -> None:
     """incremental export (Zendesk cursor): after_url goes on for ever, end_of_stream ends it."""
 
     def answer(asked: Asked) -> Reply:
-        number, page = page_at(asked)
-        after = f"http://{asked.headers['Host']}/export?page={number + 1}"
+        number, page = page_at(asked, "cursor")
+        after = f"http://{asked.headers['Host']}/export?cursor={number + 1}"
         return Reply({"tickets": page, "after_url": after, "end_of_stream": number == 3})
 
     async with session_with(answer) as (api, server):
@@ -162,13 +162,13 @@ async def test_row_incremental_export() -> None:
         assert len(server.requests) == 3
 
 
-@pytest.mark.parametrize("link", ["?page=2", "items?page=2", "/v1/items?page=2", "./items?page=2"])
+@pytest.mark.parametrize("link", ["?cursor=2", "items?cursor=2", "/v1/items?cursor=2", "./items?cursor=2"])
 async def test_relative_links_are_relative_to_the_page(link: str) -> None:
     """A relative link is resolved against the page that it stands in."""
 
     def answer(asked: Asked) -> Reply:
         assert asked.path == "/v1/items"
-        return Reply({"rows": rows(1, 2)} if asked.query == {"page": "2"} else {"rows": rows(0, 1), "next": link})
+        return Reply({"rows": rows(1, 2)} if asked.query == {"cursor": "2"} else {"rows": rows(0, 1), "next": link})
 
     async with session_with(answer, "/v1") as (api, _):
         assert await ids_of(api.pages("/items", {"a": 1}, pages=NextUrl("next"), records="rows")) == [0, 1]

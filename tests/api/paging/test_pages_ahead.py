@@ -302,8 +302,8 @@ async def test_a_first_look_asks_for_nothing_ahead() -> None:
 @pytest.mark.parametrize(
     ("total", "words"),
     [
-        (None, "`parallel` needs an exact total"),
-        (Total("total", is_exact=False), "`parallel` needs an exact total"),
+        (None, r"`parallel` needs an exact total \(or a bound\)"),
+        (Total("total", is_exact=False), r"`parallel` needs an exact total \(or a bound\)"),
         (Total("total", may_move=True), "`parallel` and `may_move` cannot be used together"),
     ],
 )

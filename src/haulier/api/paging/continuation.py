@@ -8,8 +8,9 @@ import msgspec
 from msgspec import Raw
 
 from haulier.api.errors import BodyError, PagingError
-from haulier.api.paging.declared_end import CHECKS_ONLY, Missing, check_words
+from haulier.api.paging.declared_end import check_words
 from haulier.api.paging.paginator import PageAnswer, PageRequest, text_of_raw
+from haulier.api.paging.positions import CHECKS_ONLY, Missing
 from haulier.api.records.paths import check_path, describe, first_byte
 
 

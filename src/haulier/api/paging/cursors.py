@@ -7,11 +7,11 @@ from dataclasses import dataclass, field, replace
 from msgspec import Raw
 
 from haulier.api.errors import BodyError, PagingError, Shape
-from haulier.api.paging.declared_end import CHECKS_ONLY, END_WORDS, End, Missing, check_ends, flag_of
+from haulier.api.paging.declared_end import END_WORDS, End, check_ends, flag_of
 from haulier.api.paging.form_body import form_text
 from haulier.api.paging.page_size import allow_smaller, declared_size
 from haulier.api.paging.paginator import PageAnswer, PageRequest, text_of_raw
-from haulier.api.paging.positions import check_flags, flag_says_end
+from haulier.api.paging.positions import CHECKS_ONLY, Missing, check_flags, flag_says_end
 from haulier.api.paging.seek_keys import ends_with_null, seek_keys
 from haulier.api.records.paths import check_path, raw_at
 from haulier.errors import UsageError
@@ -181,9 +181,11 @@ class Seek:
     """The API repeats records with the last key: they are checked and dropped. The key need not be unique."""
     size_name: str = ""
     """Parameter, or path of the JSON body, with the page size: halved where a page is too large."""
+    missing: Missing = field(default="", metadata=CHECKS_ONLY)
+    """As `Offset.missing`."""
 
     def __post_init__(self) -> None:
-        check_flags(self.more, self.done)
+        check_flags(self.more, self.done, self.missing)
         check_path(self.key)
         if bool(self.query) == bool(self.body):
             raise UsageError(
@@ -198,7 +200,7 @@ class Seek:
 
     def next(self, request: PageRequest, answer: PageAnswer) -> PageRequest | None:
         new = len(answer.page) - request.overlap
-        says_end = flag_says_end(answer, self.more, self.done)
+        says_end = flag_says_end(answer, self.more, self.done, self.missing)
         if answer.is_last_by_count or new <= 0 if says_end is None else says_end:
             return None
         if new <= 0:

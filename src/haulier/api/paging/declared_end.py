@@ -7,7 +7,7 @@ from typing import Final, Literal, Protocol, get_args
 
 from haulier.api.errors import PagingError
 from haulier.api.paging.paginator import PageAnswer
-from haulier.api.paging.positions import check_flags
+from haulier.api.paging.positions import Missing, check_flags
 from haulier.errors import UsageError
 
 End = Literal["flag", "repeated", "empty page", "zero", "null"]
@@ -16,12 +16,9 @@ token 0 is none. ``null``: neither is the text "null", as a header has it."""
 END_WORDS: Final[tuple[str, ...]] = get_args(End)
 LINK_END_WORDS: Final = tuple(word for word in END_WORDS if word not in ("zero", "null"))
 
-Missing = Literal["", "end"]
-"""``end``: a page without the sign of a next one is never suspicious."""
 
-
-CHECKS_ONLY: Final = {"shapes_records": False}
-"""Marks a field that changes no records: an open run goes on when it changes."""
+_CONNECTION_FLAG: Final = ".hasNextPage"
+"""Of a GraphQL connection, where it is never left out."""
 
 
 class EndRules(Protocol):
@@ -57,10 +54,13 @@ def flag_of(kind: EndRules, answer: PageAnswer, *, has_token: bool) -> bool | No
     flag = answer.flag(path) if path else None
     if flag is None:
         # Where the flag alone counts, nothing else can say the end.
-        is_needed = "flag" in kind.end and not kind.missing and not answer.body.is_declared_empty
-        if path and (has_token or is_needed):
+        is_needed = "flag" in kind.end and not answer.body.is_declared_empty
+        if path and not kind.missing and (has_token or is_needed):
+            is_connection = path.endswith(_CONNECTION_FLAG)
+            advice = '; or, where the API leaves it out of the last page, write missing = "end" in `pages`'
             raise PagingError(
-                f"no flag says whether there is more: {answer.body.explain_missing(path)}. Correct its path."
+                f"no flag says whether there is more: {answer.body.explain_missing(path)}. Correct its "
+                f"path{'' if is_connection else advice}."
             )
         return None
     says_end = flag is bool(kind.done)

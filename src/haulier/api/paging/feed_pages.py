@@ -11,9 +11,9 @@ from urllib.parse import urljoin
 from haulier.api.answers.judgement import Rule
 from haulier.api.errors import Action
 from haulier.api.http.retry_after import parse_http_date
-from haulier.api.paging.declared_end import CHECKS_ONLY
 from haulier.api.paging.link_address import LinkBase, LinkOrigin
 from haulier.api.paging.paginator import PageAnswer, PageRequest, Paginator
+from haulier.api.paging.positions import CHECKS_ONLY
 from haulier.api.records.paths import check_path
 from haulier.errors import UsageError
 

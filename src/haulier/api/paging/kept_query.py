@@ -1,12 +1,17 @@
-"""Parameters of the stream that a next link lacks: some servers' links drop the filter."""
+"""Parameters of the stream that a next link lacks: some servers' links drop the filter.
+
+A token may hold them. The number of a page or of records cannot: such a link leads into another list.
+"""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 from urllib.parse import parse_qsl, urlsplit
 
+from haulier.api.errors import PagingError
 from haulier.api.http.urls import Pairs
 from haulier.api.paging.paginator import PageRequest
 from haulier.api.records.next_sign import is_size
@@ -21,31 +26,61 @@ _POSITION_NAMES: Final = frozenset(
 """How APIs call a page's position, in letters only: a link has its own."""
 
 
+_COUNT_NAMES: Final = frozenset({"inlinecount", "includecount", "includetotal", "includetotals", "withcount"})
+"""What asks for a total: the first page alone may have it."""
+_TOKEN_PATTERN: Final = re.compile("token|cursor|marker|continu|scroll|bookmark|after")
+"""Parts of names whose values are the API's own affair, be they numbers (`$skiptoken=2`)."""
+
+UNSAID_IS_FALSE: Final[Mapping[str, Any]] = {"like_default": (False,)}
+"""Marks a field whose None takes what its False takes: an open run goes on where it is declared."""
+
+
 def keep_parameters(
-    following: PageRequest, request: PageRequest, target: str, asked: str, *, keep_query: bool
+    following: PageRequest, request: PageRequest, target: str, asked: str, *, keep_query: bool | None, received: int
 ) -> PageRequest:
-    """Add the parameters that a link lacks or, without ``keep_query``, name them for a warning.
+    """Add the parameters that a link lacks or, where ``keep_query`` is None, name them for a warning. Raises
+    `PagingError` for a link that has a place in the list, and nothing that could stand for them.
 
     ``target``: where the link leads; ``asked``: the address of the page that it came with. A link to another path holds
-    its state there.
+    its state there. ``received``: records so far.
     """
     own = request.first_query or request.query
     if not own or (request.first_query and not keep_query):
-        return replace(following, missing_parameters=()) if request.missing_parameters else following
+        return following
     try:
         parts, paths = urlsplit(target), [urlsplit(asked).path, urlsplit(request.url).path]
     except ValueError:
         return following  # What is no address is refused where it is sent.
-    names = {name for name, _ in parse_qsl(parts.query, keep_blank_values=True)}
+    pairs = parse_qsl(parts.query, keep_blank_values=True)
+    names = {name for name, _ in pairs}
     lacking = tuple(pair for pair in own if pair[0] not in names and _bare(pair[0]) not in _POSITION_NAMES)
     if keep_query:
         return replace(following, query=lacking, first_query=own)
-    lacks = () if parts.path not in paths else _filters(lacking)
+    lacks = () if keep_query is False or parts.path not in paths else _filters(lacking)
+    if lacks and (place := _place_of(pairs, own, received)):
+        raise PagingError(
+            f"the link to the next page has a place in the list, {place!r}, and nothing that could stand for "
+            f"{shown_names(lacks)} of the first request: it leads into another list. Write keep_query = true in "
+            "`pages`, which adds them to each link; or keep_query = false, if the API knows them all the same."
+        )
     return replace(following, first_query=own, missing_parameters=lacks)
 
 
+def shown_names(names: tuple[str, ...]) -> str:
+    return ", ".join(map(repr, names))
+
+
+def _place_of(pairs: Iterable[tuple[str, str]], own: Pairs, received: int) -> str:
+    """Return the parameter with the number of the next page or record, if the link has no other that is new; else
+    ""."""
+    new = [pair for pair in pairs if pair not in own and not is_size(pair[0])]
+    numbers = {str(number) for number in (1, 2, received, received + 1)}
+    is_place = all(value in numbers and not _TOKEN_PATTERN.search(name.lower()) for name, value in new)
+    return new[0][0] if new and is_place else ""
+
+
 def _filters(pairs: Pairs) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(name for name, _ in pairs if not is_size(name)))
+    return tuple(dict.fromkeys(name for name, _ in pairs if not is_size(name) and _bare(name) not in _COUNT_NAMES))
 
 
 def _bare(name: str) -> str:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 from urllib.parse import unquote
 
-from haulier.api.errors import BodyError
+from haulier.api.errors import BodyError, PagingError
 from haulier.errors import UsageError
 
 _TARGET: Final = re.compile(r"<([^>]*)>")
@@ -53,6 +53,22 @@ def check_attribute(end_if: str) -> None:
     name, is_set, value = end_if.partition("=")
     if end_if and not (name.strip() and is_set and value.strip()):
         raise UsageError(f"end_if is {end_if!r}; write an attribute and its value, such as 'results=\"false\"'.")
+
+
+def is_value(end_if: str, found: str) -> bool:
+    return found.lower() == end_if.partition("=")[2].strip(" \"'").lower()
+
+
+def attribute_of(end_if: str) -> str:
+    return end_if.partition("=")[0].strip()
+
+
+def attribute_error(end_if: str, link: str, names: Iterable[str]) -> PagingError:
+    """A misspelt one would never say the end."""
+    return PagingError(
+        f"{link} has no {attribute_of(end_if)!r}, which says the end, as `end_if` has it; it has {', '.join(names)}. "
+        'Correct `end_if` in `pages`; or, if the API leaves it out, write end = ["empty page"] there.'
+    )
 
 
 def _element_from(header: str, position: int) -> int:

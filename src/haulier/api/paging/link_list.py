@@ -9,11 +9,13 @@ import msgspec
 from msgspec import Raw
 
 from haulier.api.errors import PagingError
-from haulier.api.paging.declared_end import CHECKS_ONLY, End, Missing, check_words
+from haulier.api.paging.declared_end import End, check_words
+from haulier.api.paging.kept_query import UNSAID_IS_FALSE
 from haulier.api.paging.link_address import LinkBase, LinkOrigin, check_link_words
-from haulier.api.paging.link_header import check_attribute
+from haulier.api.paging.link_header import attribute_error, attribute_of, check_attribute, is_value
 from haulier.api.paging.links import follow
 from haulier.api.paging.paginator import NO_TOKEN_VALUES, PageAnswer, PageRequest, text_of_raw
+from haulier.api.paging.positions import CHECKS_ONLY, Missing
 from haulier.api.records.next_sign import SignReport
 from haulier.api.records.paths import check_path, describe, first_byte, raw_at
 from haulier.errors import UsageError
@@ -42,10 +44,10 @@ class LinkList:
     end: tuple[End, ...] = ()
     """As `Cursor.end`, without "flag"."""
     end_if: str = ""
-    """Value in a link that leads to nothing more: `results="false"`."""
+    """As `LinkHeader.end_if`: a value in the link."""
     missing: Missing = field(default="", metadata=CHECKS_ONLY)
     """As `Cursor.missing`."""
-    keep_query: bool = False
+    keep_query: bool | None = field(default=None, metadata=UNSAID_IS_FALSE)
     """As `NextUrl.keep_query`."""
     link_origin: LinkOrigin = ""
     """As `NextUrl.link_origin`."""
@@ -85,11 +87,11 @@ class LinkList:
             return None
         answer.sign_reports.append(SignReport(self._sign))
         link = found[0]
-        if self._is_ended_by(link):
-            return None
         url = raw_at(link, self.url_at)
         if url is not None and bytes(url) in NO_TOKEN_VALUES:
             return None  # As `NextUrl` takes it: the link is there, and says that nothing follows.
+        if self._is_ended_by(link):
+            return None
         if url is None or first_byte(url) != b'"':
             lack = "nothing" if url is None else describe(url)
             raise PagingError(
@@ -132,11 +134,13 @@ class LinkList:
         return f"the link {self.rel!r} at {self.at!r}"
 
     def _is_ended_by(self, link: Raw) -> bool:
-        name, _, value = self.end_if.partition("=")
-        if not name:
+        if not self.end_if:
             return False
-        raw = raw_at(link, name.strip())
-        return raw is not None and bytes(raw).decode().strip('"').lower() == value.strip(" \"'").lower()
+        raw = raw_at(link, attribute_of(self.end_if))
+        if raw is None and "empty page" not in self.end:
+            names = msgspec.json.decode(link, type=dict[str, Raw])
+            raise attribute_error(self.end_if, f"the link {self.rel!r} at {self.at!r}", names)
+        return raw is not None and is_value(self.end_if, bytes(raw).decode().strip('"'))
 
     def _with_body(self, following: PageRequest, link: Raw) -> PageRequest:
         raw = raw_at(link, self.body_at)

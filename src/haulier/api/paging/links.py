@@ -9,13 +9,21 @@ from urllib.parse import urljoin
 
 from haulier.api.errors import PagingError
 from haulier.api.http.urls import LinkError
-from haulier.api.paging.declared_end import CHECKS_ONLY, End, Missing, check_ends, check_words, flag_of
-from haulier.api.paging.kept_query import keep_parameters
+from haulier.api.paging.declared_end import End, check_ends, check_words, flag_of
+from haulier.api.paging.kept_query import UNSAID_IS_FALSE, keep_parameters
 from haulier.api.paging.link_address import LinkBase, LinkOrigin, address_of, check_link_words
-from haulier.api.paging.link_header import check_attribute, links_of, relations_of
+from haulier.api.paging.link_header import (
+    attribute_error,
+    attribute_of,
+    check_attribute,
+    is_value,
+    links_of,
+    relations_of,
+)
 from haulier.api.paging.nested_lists import Nested, check_nested, check_uncut
 from haulier.api.paging.page_size import halve_size
 from haulier.api.paging.paginator import NO_TOKEN_VALUES, PageAnswer, PageRequest, text_of_raw
+from haulier.api.paging.positions import CHECKS_ONLY, Missing
 from haulier.api.records.next_sign import SignReport
 from haulier.api.records.paths import check_path
 from haulier.errors import UsageError
@@ -64,8 +72,9 @@ class NextUrl:
     """As `Cursor.end`."""
     missing: Missing = field(default="", metadata=CHECKS_ONLY)
     """As `Cursor.missing`."""
-    keep_query: bool = False
-    """Send parameters of the first request that an address lacks."""
+    keep_query: bool | None = field(default=None, metadata=UNSAID_IS_FALSE)
+    """Send parameters of the first request that an address lacks. Undeclared, one that cannot hold them raises
+    `PagingError`; False takes it as it is."""
     link_origin: LinkOrigin = ""
     """ "own": path and query of an address are asked for at the API's own origin, whatever host it names. Else one of
     another origin raises `ApiError`."""
@@ -111,10 +120,11 @@ class LinkHeader:
     rel: str = "next"
     end: tuple[End, ...] = ()
     end_if: str = ""
-    """Attribute of a link that leads to nothing more: `results="false"` (Sentry)."""
+    """Attribute of a link that leads to nothing more: `results="false"` (Sentry). A link without it raises
+    `PagingError`, unless an empty page ends the list too."""
     missing: Missing = field(default="", metadata=CHECKS_ONLY)
     """As `Cursor.missing`."""
-    keep_query: bool = False
+    keep_query: bool | None = field(default=None, metadata=UNSAID_IS_FALSE)
     """As `NextUrl.keep_query`."""
     link_origin: LinkOrigin = ""
     """As `NextUrl.link_origin`."""
@@ -154,8 +164,12 @@ class LinkHeader:
         return f"the relation {self.rel!r} of the Link header"
 
     def _is_ended_by(self, parameters: dict[str, str]) -> bool:
-        name, _, value = self.end_if.partition("=")
-        return bool(name) and parameters.get(name.strip().lower(), "").lower() == value.strip(" \"'").lower()
+        if not self.end_if:
+            return False
+        found = parameters.get(attribute_of(self.end_if).lower())
+        if found is None and "empty page" not in self.end:
+            raise attribute_error(self.end_if, f"the link {self.rel!r} of the Link header", parameters)
+        return found is not None and is_value(self.end_if, found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +185,7 @@ class OData:
     end: tuple[End, ...] = ()
     missing: Missing = field(default="", metadata=CHECKS_ONLY)
     """As `Cursor.missing`."""
-    keep_query: bool = False
+    keep_query: bool | None = field(default=None, metadata=UNSAID_IS_FALSE)
     """As `NextUrl.keep_query`."""
     link_origin: LinkOrigin = ""
     """As `NextUrl.link_origin`."""
@@ -261,7 +275,7 @@ class LinkRules(Protocol):
     @property
     def end(self) -> tuple[End, ...]: ...
     @property
-    def keep_query(self) -> bool: ...
+    def keep_query(self) -> bool | None: ...
     @property
     def link_origin(self) -> LinkOrigin: ...
     @property
@@ -281,7 +295,7 @@ def follow(
         request.with_url(link, base), has_token=True, link_origin=kind.link_origin, link_base=kind.link_base
     )
     target = _target(kind, link, base, answer) if request.first_query or request.query else ""
-    return keep_parameters(following, request, target, answer.url, keep_query=kind.keep_query)
+    return keep_parameters(following, request, target, answer.url, keep_query=kind.keep_query, received=answer.received)
 
 
 def _target(kind: LinkRules, link: str, base: str, answer: PageAnswer) -> str:

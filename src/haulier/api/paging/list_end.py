@@ -9,7 +9,7 @@ from haulier.api.paging.totals import Total
 
 def requests_past_end(kind: object) -> int:
     """Of a list without a total: those whose pages without records end it."""
-    if not isinstance(kind, Offset | PageNumber | Seek) or kind.more or kind.done:
+    if not isinstance(kind, Offset | PageNumber | Seek) or ((kind.more or kind.done) and not kind.missing):
         return 0
     if isinstance(kind, Seek):
         return 1

@@ -12,6 +12,7 @@ from haulier.api.errors import Action, BodyError, PagingError
 from haulier.api.http.transport import Response
 from haulier.api.http.urls import LinkError
 from haulier.api.paging.capped_total import CappedTotal
+from haulier.api.paging.kept_query import shown_names
 from haulier.api.paging.loop_guard import MAX_PAGES, LoopGuard
 from haulier.api.paging.pages_ahead import is_parallel
 from haulier.api.paging.paginator import PageAnswer, PageRequest, Paginator, is_counting
@@ -122,7 +123,9 @@ class ListReader:
         """``body``: of the response, where it was read already."""
         body = self.body_of(response) if body is None else body
         if request.pages_past_end and self._guard.knows(body.page):
-            return ListPage(Page(()), None, None)  # Past its end the list begins again, at some APIs.
+            # Past its end the list begins again, at some APIs. Links that drop the filter lead into another list.
+            error = self._other_list(request) if request.missing_parameters else None
+            return ListPage(Page(()), None, None, error=error)
         received = self.received + max(0, len(body.page) - request.overlap)
         if self._skipper is not None:
             received -= self.uncounted(body.page.records[request.overlap :])
@@ -226,6 +229,13 @@ class ListReader:
 
     def _is_reached_by(self, answer: PageAnswer) -> bool:
         return answer.total is not None and not answer.counts_hidden and answer.received >= answer.total
+
+    def _other_list(self, request: PageRequest) -> PagingError:
+        return PagingError(
+            "the page behind the total holds records that came before, and the links lack "
+            f"{shown_names(request.missing_parameters)} of the first request: they lead into another list. Write "
+            "keep_query = true in `pages`; or keep_query = false, if the API knows them all the same."
+        )
 
     def _follow_past_total(self, following: PageRequest) -> PageRequest | None:
         """Follow a sign past the total, which may be too low. Tokens may go on past the end too: such a page may be

@@ -16,6 +16,7 @@ from haulier.api.http.urls import LinkError, OtherOriginError
 from haulier.api.paging.capped_total import cap_error, is_cap_like
 from haulier.api.paging.count_check import Probe, check_of
 from haulier.api.paging.cursors import Seek
+from haulier.api.paging.kept_query import shown_names
 from haulier.api.paging.list_end import looks_behind_full_end, requests_past_end
 from haulier.api.paging.list_reader import Listing, ListPage, ListReader
 from haulier.api.paging.loop_guard import LoopGuard, PaginationLoopError
@@ -233,7 +234,7 @@ class PageIterator:
             self._requester.usage.feed_mark = read.feed_mark
         if read.sign_report is not None:
             await self._check_sign(request, read, read.sign_report)
-        if read.following is not None and read.following.missing_parameters:
+        if read.following is not None and read.following.missing_parameters and not self._reader.has_begun:
             self._requester.say_once(
                 "links to the next page lack parameters of the first request; if records come that these should keep "
                 "out, write keep_query = true in `pages`",
@@ -267,6 +268,11 @@ class PageIterator:
         """Some APIs filter after a page is cut; others go on for ever past their end."""
         self._empty_pages = 0 if page.records else self._empty_pages + 1
         if self._empty_pages == REPORTED_EMPTY_PAGES:
+            if end_if := getattr(self._kind, "end_if", ""):
+                raise PagingError(
+                    f"{REPORTED_EMPTY_PAGES} pages in a row hold no record, and no link said the end by {end_if!r}. "
+                    'Correct `end_if` in `pages`, or write end = ["empty page"] there.'
+                )
             self._requester.say_once(
                 f"{REPORTED_EMPTY_PAGES} pages in a row hold no record; if the list has ended, and its token or link "
                 'goes on, write end = ["empty page"] in `pages`'
@@ -372,7 +378,11 @@ class PageIterator:
         try:
             yield
         except (MovedError, PaginationLoopError) as error:
-            raise type(error)(f"{self._shown(request)}: {error}") from None
+            lacks = shown_names(request.missing_parameters)
+            advice = (
+                f" The links lack {lacks} of the first request; keep_query = true adds what they lack." if lacks else ""
+            )
+            raise type(error)(f"{self._shown(request)}: {error}{advice}") from None
 
     def _shown(self, request: PageRequest) -> str:
         return self._requester.describe(self._wire(request))

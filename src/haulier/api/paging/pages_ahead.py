@@ -35,8 +35,8 @@ def check_parallel(paginator: Paginator, total: Total | None) -> None:
         return
     if total is None or not total.is_exact:
         raise UsageError(
-            "`parallel` needs an exact total, which tells how many pages there are, and shows that the list moved. "
-            'Write total = { at = "total", is = "exact" } in the stream, or leave `parallel` out.'
+            "`parallel` needs an exact total (or a bound), which tells how many pages there are, and shows that the "
+            'list moved. Write total = { at = "total", is = "exact" } in the stream, or leave `parallel` out.'
         )
     if total.may_move:
         raise UsageError(
@@ -117,7 +117,8 @@ class PagesAhead:
         early = self._early[0]
         if early.request != request:
             self._requester.say_once(
-                "pages of a list are not as long as its first one; the rest of it is read one page after the other"
+                "a page of a list was shorter than its first one, or was asked for in smaller ones; the rest of the "
+                "list is read one page after the other"
             )
             await self.close()
             return None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar, Final, Literal
+from typing import Any, ClassVar, Final, Literal, get_args
 
 from haulier.api.answers.judgement import Rule
 from haulier.api.errors import Action, ApiError, BodyError, PagingError
@@ -15,6 +15,10 @@ from haulier.errors import UsageError
 ParameterPlace = Literal["query", "body"]
 """The query, or a dotted path of the JSON body."""
 Advance = Literal["received", "limit"]
+Missing = Literal["", "end"]
+"""``end``: the last page may lack what says whether there is a next one."""
+CHECKS_ONLY: Final = {"shapes_records": False}
+"""Marks a field that changes no records: an open run goes on when it changes."""
 DEFAULT_EMPTY_PAGES: Final = 2
 """All rows of the first empty page may be hidden from us. The second costs a request for each item."""
 MAX_EMPTY_PAGES: Final = 100
@@ -48,11 +52,13 @@ class Offset:
     then."""
     empty_pages: int = DEFAULT_EMPTY_PAGES
     """Empty pages in a row that end the list; 1 looks at nothing behind the first."""
-    is_parallel: bool = field(default=False, metadata={"shapes_records": False})
-    """Pages are asked for side by side, as far as requests in flight are left. Needs an exact total."""
+    is_parallel: bool = field(default=False, metadata=CHECKS_ONLY)
+    """Pages are asked for side by side, as far as requests in flight are left. Needs an exact total, or a bound."""
+    missing: Missing = field(default="", metadata=CHECKS_ONLY)
+    """ "end": the last page may lack the flag, and ends as one without: at the total, or at an empty page behind it."""
 
     def __post_init__(self) -> None:
-        check_flags(self.more, self.done)
+        check_flags(self.more, self.done, self.missing)
         check_empty_pages(self.empty_pages)
         if self.limit is not None and self.limit < 1:
             raise UsageError(f"limit is {self.limit}; it must be at least 1.")
@@ -78,7 +84,7 @@ class Offset:
 
     def next(self, request: PageRequest, answer: PageAnswer) -> PageRequest | None:
         new, size = len(answer.page) - request.overlap, self.size_of(request)
-        says_end = flag_says_end(answer, self.more, self.done)
+        says_end = flag_says_end(answer, self.more, self.done, self.missing)
         if self._is_end(request, answer, new, size) if says_end is None else says_end:
             return None
         by_limit = size if self.advance == "limit" else None
@@ -173,11 +179,13 @@ class PageNumber:
     end_text: str = ""
     """Text in that answer's body, to tell it from other mistakes."""
     empty_pages: int = DEFAULT_EMPTY_PAGES
-    is_parallel: bool = field(default=False, metadata={"shapes_records": False})
+    is_parallel: bool = field(default=False, metadata=CHECKS_ONLY)
     """As for `Offset`."""
+    missing: Missing = field(default="", metadata=CHECKS_ONLY)
+    """As `Offset.missing`."""
 
     def __post_init__(self) -> None:
-        check_flags(self.more, self.done)
+        check_flags(self.more, self.done, self.missing)
         check_empty_pages(self.empty_pages)
         if self.pages:
             check_path(self.pages)
@@ -190,7 +198,7 @@ class PageNumber:
     def next(self, request: PageRequest, answer: PageAnswer) -> PageRequest | None:
         number = self.number_of(request)
         pages = self._pages(answer)
-        says_end = flag_says_end(answer, self.more, self.done)
+        says_end = flag_says_end(answer, self.more, self.done, self.missing)
         is_last = False
         if pages is not None:
             place, flag = number - self.first_number + 1, says_end
@@ -304,7 +312,11 @@ def check_empty_pages(empty_pages: int) -> None:
         raise UsageError(f"empty_pages is {empty_pages}; it must be at least 1.")
 
 
-def check_flags(more: str, done: str) -> None:
+def check_flags(more: str, done: str, missing: str = "") -> None:
+    if missing not in get_args(Missing):
+        raise UsageError(f"missing is {missing!r}; write 'end', or leave it out.")
+    if missing and not (more or done):
+        raise UsageError("`missing` says that the last page lacks its flag: declare `more` or `done`.")
     if more and done:
         raise UsageError("Declare `more` or `done`, not both: they say the same in opposite words.")
     for path in (more, done):
@@ -312,19 +324,22 @@ def check_flags(more: str, done: str) -> None:
             check_path(path)
 
 
-def flag_says_end(answer: PageAnswer, more: str, done: str) -> bool | None:
+def flag_says_end(answer: PageAnswer, more: str, done: str, missing: str) -> bool | None:
     """Whether the declared flag says the end; None without one, and for a declared empty page.
 
-    Raises `BodyError` where another page lacks it: its path may be misspelt.
+    Raises `BodyError` where another page lacks it, unless ``missing`` allows that: its path may be misspelt.
     """
     path = more or done
     if not path:
         return None
     flag = answer.flag(path)
     if flag is None:
-        if answer.body.is_declared_empty:
+        if missing or answer.body.is_declared_empty:
             return None
-        raise BodyError(f"no flag says whether there is more: {answer.body.explain_missing(path)}")
+        raise BodyError(
+            f"no flag says whether there is more: {answer.body.explain_missing(path)}. Correct its path; or, where the "
+            'API leaves it out of the last page, write missing = "end" in `pages`'
+        )
     return flag is bool(done)
 
 
