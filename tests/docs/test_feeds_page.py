@@ -63,7 +63,9 @@ def test_each_night_reads_what_the_one_before_had_not(
         assert each.run() == []
 
 
-def test_a_delta_link_that_expired_lets_the_feed_begin_anew(nights: Callable[[str, str, str], Nights]) -> None:
+def test_a_delta_link_that_expired_lets_the_feed_begin_anew(
+    nights: Callable[[str, str, str], Nights], capsys: pytest.CaptureFixture[str]
+) -> None:
     """W7: nothing is skipped in silence. All of it is read, and that is said; the run after it goes on from there."""
     api = Directory()
     with serving(api.answer) as url:
@@ -76,6 +78,9 @@ def test_a_delta_link_that_expired_lets_the_feed_begin_anew(nights: Callable[[st
         api.oldest = 100
         api.remove(8)
         assert each.run() == api.changes
+        assert "1 feed of users began anew, since the API did not go on" in capsys.readouterr().err
+        assert main(["status", each.file, "--json"]) == 0
+        assert json.loads(capsys.readouterr().out)["feeds_anew"] == {"users": 1}
         assert each.place()["has_expired"]
         api.oldest = 0
         api.put(9, "newer")

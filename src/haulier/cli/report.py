@@ -59,7 +59,7 @@ def say_verdict(source: OpenSource, run: Run, verdict: VerdictRecord, failures: 
         say(f"  {stream}: {count_of(verdict.streams.get(stream, 0), 'record')}{checked}")
         if verdict.streams.get(stream):  # Without records there is no object, and no folder.
             say(f"    {source.lake.locate(run.paths.bronze(stream))}")
-    for line in (*unseen_lines(verdict.unseen), *shape_lines(verdict.shapes)):
+    for line in (*unseen_lines(verdict.unseen), *anew_lines(verdict.feeds_anew), *shape_lines(verdict.shapes)):
         say(f"  {line}")
     if totals.hidden:
         rows = f"{count_of(totals.hidden, 'row')} that the API counts {were(totals.hidden)} not sent"
@@ -108,6 +108,16 @@ def unseen_lines(unseen: Mapping[str, str]) -> list[str]:
     ]
 
 
+def anew_lines(anew: Mapping[str, int]) -> list[str]:
+    """Tell of feeds that begin anew: their records are all there are, and not what has changed."""
+    return [
+        f"{count_of(count, 'feed')} of {stream} began anew, since the API did not go on where the last run ended, or "
+        "the source asks for something else: all was read once more. What was deleted in between is told by nobody: "
+        "it is what a full run lacks."
+        for stream, count in anew.items()
+    ]
+
+
 def shape_lines(shapes: Mapping[str, ShapeChange]) -> list[str]:
     """Warn of streams whose records are not what they were."""
     return [
@@ -145,6 +155,7 @@ def verdict_document(
                 "records": verdict.streams.get(stream, 0),
                 "expected": verdict.expected.get(stream),
                 "unseen": verdict.unseen.get(stream),
+                "feeds_anew": verdict.feeds_anew.get(stream, 0),
                 "shape": verdict.shapes.get(stream),
                 "path": source.lake.locate(run.paths.bronze(stream)),
             }

@@ -76,7 +76,12 @@ class StreamState:
         yield f"  next run  {self._next_words()}"
         for edit in self.edits[-SHOWN_SPANS:]:
             said = ", ".join(span_words(span_between(*ends)) for ends in edit.spans) or "nothing"
-            said = f"the feed goes on at {token_words(edit.feed)}" if edit.feed else f"{said} is finished"
+            if edit.feed or self.feeds is not None:
+                of = f" of the items with {edit.group}" if edit.group else ""
+                said = f"goes on at {token_words(edit.feed)}" if edit.feed else "begins anew"
+                said = f"the feed{of} {said}"
+            else:
+                said = f"{said} is finished"
             yield f"  edit {edit.number:<4} {edit.edited_at:%Y-%m-%d %H:%M:%SZ} by {edit.who}: {said}"
             yield f"            because: {edit.why}"
         for run in self.runs[-SHOWN_SPANS:]:
@@ -98,6 +103,10 @@ class StreamState:
     def _feed_lines(self) -> Iterator[str]:
         for group, place in (self.feeds or {}).items():
             of = "" if group in ("", ALL_GROUPS) else f" of the items with {group}"
+            if not place.token:
+                why = "a run that had read it does not count any more" if place.is_lifted else "an edit says so"
+                yield f"  feed      begins anew{of}: {why}"
+                continue
             ended = f"where {place.run_id} ended" if place.run_id else "where an edit says"
             yield f"  feed      {ended}{of}: {token_words(place.token)}"
             if place.has_expired:
@@ -108,7 +117,8 @@ class StreamState:
 
     def _next_words(self) -> str:
         if self.feeds is not None:
-            return "goes on there" if self.feeds else "reads the feed from its beginning"
+            goes_on = any(place.token for place in self.feeds.values())
+            return "goes on there" if goes_on else "reads the feed from its beginning"
         if self.refusal:
             return f"is refused: {self.refusal}"
         words = [words for kind in (IdRange, TimeWindow) if (words := self._words_of(kind))]
@@ -199,7 +209,7 @@ def without_token(edit: EditRecord) -> EditRecord:
 def _shown_place(group: str, place: FeedPlace) -> dict[str, Any]:
     return {
         "group": group,
-        "token": token_mark(place.token),
+        "token": token_mark(place.token) or None,
         "run_id": place.run_id or None,
         "began": place.began or None,
         "has_expired": place.has_expired,

@@ -44,6 +44,7 @@ from haulier.runs.state import FINAL_VERDICTS, closing_in_force, newest_closing
 from haulier.runs.telling import Teller
 from haulier.runs.timeline import keep_timeline
 from haulier.runs.verdict_log import log_verdict
+from haulier.runs.watermark.feed_moves import feeds_begun_anew
 from haulier.telemetry.messages import NO_MESSAGE_SPANS, MessageSpans
 
 
@@ -57,6 +58,7 @@ class _Finding:
     unseen: dict[str, str] = field(default_factory=dict)
     shapes: dict[str, ShapeChange] = field(default_factory=dict)
     overlaps: Overlaps = field(default_factory=dict)
+    feeds_anew: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -246,7 +248,15 @@ class Closer:
         await keep_timeline(self.lake, self.clock, run, ledger, number)
         verdict: Verdict = "partial" if reasons else "complete"
         return _Finding(
-            verdict, reasons, totals, sums.streams, expected, sums.unseen, shapes=shapes, overlaps=ledger.overlaps
+            verdict,
+            reasons,
+            totals,
+            sums.streams,
+            expected,
+            sums.unseen,
+            shapes=shapes,
+            overlaps=ledger.overlaps,
+            feeds_anew=await feeds_begun_anew(self.lake, run.paths, number) if ledger.has_feeds else {},
         )
 
     async def _remove_split(self, run: Run, ledger: Ledger, entries: list[ManifestEntry]) -> None:
@@ -273,6 +283,7 @@ class Closer:
             unseen=finding.unseen,
             shapes=finding.shapes,
             overlaps=finding.overlaps,
+            feeds_anew=finding.feeds_anew,
             snapshot_time=run.file.snapshot_time,
             by=self.name,
             closed_at=self.clock.now(),

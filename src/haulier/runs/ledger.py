@@ -89,6 +89,7 @@ class Ledger:
         self._has_plan = False
         self.overlaps: Overlaps = {}
         """What the plan reads once more, as its seal says. Empty before `refresh`."""
+        self.has_feeds = False
         self.known = Progress()
         """What `progress` returned last."""
 
@@ -113,7 +114,7 @@ class Ledger:
             if seal is None:
                 return False
             await run_each(functools.partial(self._fold_shard, seal), seal.shards, FOLD_SHARDS)
-            self._has_plan, self.overlaps = True, seal.overlaps
+            self._has_plan, self.overlaps, self.has_feeds = True, seal.overlaps, bool(seal.feeds)
         await self._fold_files("children", functools.partial(_fold_children, self._paths))
         await self._fold_names("outcomes", _fold_outcomes)
         for folder in COUNT_FOLDERS:

@@ -406,6 +406,8 @@ class VerdictRecord(Record, frozen=True, kw_only=True):
     """By stream, how its records differ from those of the run before. No reason for anything: a warning."""
     overlaps: Overlaps = {}
     """Of an incremental run: what earlier ones had finished, and this one read once more."""
+    feeds_anew: dict[str, int] = {}
+    """By stream, feeds that were to go on, and that the run read from their beginning."""
     by: str = ""
     closed_at: datetime
     is_to_be_told: bool = False

@@ -49,6 +49,8 @@ class RunStatus(msgspec.Struct, frozen=True, kw_only=True):
     """By stream of a closed run, how its records differ from those of the run before."""
     overlaps: Overlaps = {}
     """By stream of a closed incremental run, what was finished before and read once more."""
+    feeds_anew: dict[str, int] = {}
+    """By stream of a closed incremental run, feeds that were to go on, and were read from their beginning."""
     removed: dict[str, datetime] = {}
     """Streams whose objects `haulier gc` removed, and when."""
     reasons: dict[str, int] = {}
@@ -109,6 +111,7 @@ def _of_verdict(standing: RunStatus, verdict: VerdictRecord) -> RunStatus:
         unseen=verdict.unseen,
         shapes=verdict.shapes,
         overlaps=verdict.overlaps,
+        feeds_anew=verdict.feeds_anew,
     )
 
 

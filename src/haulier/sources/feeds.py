@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -13,7 +13,9 @@ from haulier.api.answers.judgement import applies
 from haulier.api.errors import PagingError
 from haulier.api.paging.feed_pages import FeedPages
 from haulier.api.records.page import Page
+from haulier.errors import HaulierError, UsageError
 from haulier.items.feed_start import FeedStart
+from haulier.items.span_group import group_of
 from haulier.items.workitem import WorkItem
 from haulier.sources.context import Context
 from haulier.sources.fingerprint import canonical
@@ -44,6 +46,7 @@ class FeedDivision:
         if recipe.values is not None:
             self._values = ValuesDivision(stream, kind, f"{where}.values", recipe.values)
         self.item: type[WorkItem] = FeedItem if self._values is None else ValueFeedItem
+        self._rule = recipe
         self.query: Pairs = () if recipe.values is None else recipe.values.query
         self._make: Callable[..., WorkItem] = self.item
 
@@ -51,14 +54,29 @@ class FeedDivision:
     def placeholders(self) -> tuple[str, ...]:
         return () if self._values is None else self._values.placeholders
 
+    @property
+    def groups(self) -> tuple[str, ...] | None:
+        """None where the API tells the values."""
+        if self._rule.values is None:
+            return ("",)
+        values = self._rule.values.values
+        return tuple(group_of({"value": value}) for value in values) if isinstance(values, tuple) else None
+
     async def items(self, context: Context) -> AsyncIterator[WorkItem]:
         stream = self.item.stream
         if self._values is None:
+            self._check_lost(context.finished)
             yield self._make(since=context.finished.feed(stream))
             return
         async for each in self._values.items(context):
             value = each.value  # type: ignore[attr-defined]
+            self._check_lost(context.finished, value=value)
             yield self._make(value=value, since=context.finished.feed(stream, value=value))
+
+    def _check_lost(self, finished: Finished, **others: Any) -> None:
+        if finished.has_lost_feed(self.item.stream, **others):
+            why = f"A run that has read the feed of {self.item.stream!r} does not count any more"
+            _check_anew(self._rule, why, UsageError)
 
     def fill(self, item: WorkItem) -> PlaceholderValues:
         return {} if self._values is None else self._values.fill(self._values.item(value=item.value))  # type: ignore[call-arg, attr-defined]
@@ -132,12 +150,14 @@ def split_place(place: str) -> tuple[str, str]:
     return f"{mark}{space}", token
 
 
-def _check_anew(rule: FeedRecipe, why: str) -> None:
+def _check_anew(rule: FeedRecipe, why: str, error: type[HaulierError] = PagingError) -> None:
     if rule.begin and not rule.begin_reads_all:
-        raise PagingError(
+        of = "" if rule.values is None else " --value VALUE"
+        raise error(
             f"{why}, and `first` may ask for less than all there is: what changed since would be left out. If `first` "
-            'asks for all, write first_reads = "all" in `feed`. Else read a full run, and then let the feed begin '
-            "anew: haulier state reset SOURCE STREAM --why TEXT."
+            'asks for all, write first_reads = "all" in `feed`. Else let the feed begin anew, and read a full run: '
+            f"haulier state reset SOURCE STREAM{of} --why TEXT, then haulier run SOURCE incremental, then haulier run "
+            "SOURCE full, which has what changed before."
         )
 
 

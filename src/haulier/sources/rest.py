@@ -88,6 +88,11 @@ class RestSource:
         """Whether incremental runs of a stream go on with a feed: it has no spans."""
         return isinstance(self._divisions["incremental"][stream], FeedDivision)
 
+    def feed_groups(self, stream: str) -> tuple[str, ...] | None:
+        """The groups of its feeds, as `items.span_group` writes them; None where the API tells them."""
+        division = self._divisions["incremental"][stream]
+        return division.groups if isinstance(division, FeedDivision) else ()
+
     def span_type(self, stream: str) -> type[Span]:
         """Of the items of incremental runs. What other ones have finished, before the tables were changed, counts
         nothing."""

@@ -133,7 +133,7 @@ def test_a_watch_that_nobody_reads_any_more_ends(shop: Place, flags: tuple[str, 
     process.stderr.close()
 
 
-FREE = {"retries_by_cause", "poison_by_reason", "reasons", "unseen", "shapes", "overlaps", "removed"}
+FREE = {"retries_by_cause", "poison_by_reason", "reasons", "unseen", "shapes", "overlaps", "feeds_anew", "removed"}
 """Objects whose names are those of causes, reasons and streams."""
 
 

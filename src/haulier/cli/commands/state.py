@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator
+import dataclasses
+from collections.abc import AsyncIterator, Mapping
 from datetime import datetime
 from typing import get_type_hints
 
@@ -20,13 +21,18 @@ from haulier.cli.stream_state import read_states, without_token
 from haulier.errors import UsageError
 from haulier.items.feed_start import FeedStart
 from haulier.items.ranges import IdRange
+from haulier.items.span_group import ALL_GROUPS, written_group
 from haulier.items.spans import LOWEST_ID, LOWEST_TIME
 from haulier.items.windows import TimeWindow
+from haulier.items.workitem import WorkItem
 from haulier.runs.newest_runs import open_run
 from haulier.runs.watermark.edits import write_edit
 from haulier.runs.watermark.span_table import Ends
 
 _stream_argument = click.argument("stream")
+_value_option = click.option(
+    "--value", metavar="TEXT", help="Of several feeds: the value whose feed is meant, as `state show` has it."
+)
 _why_option = click.option(
     "--why", required=True, metavar="TEXT", help="Why, for whoever asks later; it is kept with your name and the time."
 )
@@ -69,20 +75,29 @@ async def show_command(call: SourceCall, stream: str | None) -> int:
         "--from", "since", metavar="TIME|ID", help="The first that is finished; by default all before --until is."
     ),
     click.option("--token", metavar="TEXT", help="Of a feed: the token or link at which it goes on."),
+    _value_option,
     _why_option,
     group=command,
     short_help="Say what is finished of a stream.",
 )
 async def set_command(
-    call: SourceCall, stream: str, until: str | None, since: str | None, token: str | None, why: str
+    call: SourceCall,
+    stream: str,
+    until: str | None,
+    since: str | None,
+    token: str | None,
+    value: str | None,
+    why: str,
 ) -> int:
-    """Say that STREAM is finished up to --until, or that its feed goes on at --token. It replaces what was known of
-    STREAM: runs so far no longer count for it, and the next incremental run goes on from there. Times have a zone:
-    2026-11-29T02:00:00Z.
+    """Say that STREAM is finished up to --until, or that its feed goes on at --token: of several feeds, that of
+    --value. It replaces what was known of STREAM, or of that one feed: runs so far no longer count for it, and the next
+    incremental run goes on from there. Times have a zone: 2026-11-29T02:00:00Z.
     """
     kinds = _kinds_of(call.app, stream)
     if FeedStart in kinds or token is not None:
-        return await _set_feed(call, stream, kinds, token, why, is_alone=until is None and since is None)
+        return await _set_feed(call, stream, kinds, token, value, why, is_alone=until is None and since is None)
+    if value is not None:
+        raise UsageError(_no_value(stream))
     if until is None:
         raise UsageError("Say up to when or up to which ID all is there: --until TIME, or --until ID.")
     async with _open(call) as source:
@@ -101,15 +116,23 @@ async def set_command(
 
 
 @source_command(
-    "reset", _stream_argument, _why_option, group=command, short_help="Forget what is finished of a stream."
+    "reset",
+    _stream_argument,
+    _value_option,
+    _why_option,
+    group=command,
+    short_help="Forget what is finished of a stream.",
 )
-async def reset_command(call: SourceCall, stream: str, why: str) -> int:
-    """Forget what is finished of STREAM: the next incremental run reads it from its start on. What is in the lake
-    stays there.
+async def reset_command(call: SourceCall, stream: str, value: str | None, why: str) -> int:
+    """Forget what is finished of STREAM, or of its feed of --value: the next incremental run reads it from its start
+    on. What is in the lake stays there.
     """
-    _kinds_of(call.app, stream)
+    kinds = _kinds_of(call.app, stream)
+    if value is not None and FeedStart not in kinds:
+        raise UsageError(_no_value(stream))
     async with _open(call) as source:
-        return await _edit(call, source, stream, (), why)
+        group = "" if value is None else await _group_of(call, source, stream, value)
+        return await _edit(call, source, stream, (), why, group=group)
 
 
 @contextlib.asynccontextmanager
@@ -121,7 +144,14 @@ async def _open(call: SourceCall) -> AsyncIterator[OpenSource]:
 
 
 async def _set_feed(
-    call: SourceCall, stream: str, kinds: set[type], token: str | None, why: str, *, is_alone: bool
+    call: SourceCall,
+    stream: str,
+    kinds: set[type],
+    token: str | None,
+    value: str | None,
+    why: str,
+    *,
+    is_alone: bool,
 ) -> int:
     if FeedStart not in kinds:
         raise UsageError(
@@ -130,16 +160,68 @@ async def _set_feed(
     if not token or not is_alone:
         raise UsageError(f"The items of {stream!r} read a feed. Write where it goes on: --token TEXT, and no --until.")
     async with _open(call) as source:
-        return await _edit(call, source, stream, (), why, feed=token)
+        group = await _group_of(call, source, stream, value)
+        return await _edit(call, source, stream, (), why, feed=token, group=group)
+
+
+async def _group_of(call: SourceCall, source: OpenSource, stream: str, value: str | None) -> str:
+    """The group whose feed is meant; "" where the stream has one feed. `UsageError` where that is not told."""
+    others = {name: hint for item in _items_of(call.app, stream) for name, hint in _parameters_of(item).items()}
+    (state,) = await read_states(source, [stream])
+    listed = None if call.app.recipes is None else call.app.recipes.feed_groups(stream)
+    known = sorted({*(state.feeds or ()), *(listed or ())} - {"", ALL_GROUPS})
+    shown_groups = f" The feeds that are known: {', '.join(known)}." if known else ""
+    if not others and value is None:
+        return ""
+    if not others:
+        raise UsageError(f"The stream {stream!r} has one feed. Leave out --value.")
+    if value is None:
+        raise UsageError(
+            f"The stream {stream!r} has several feeds, each with a token of its own. Name the one that is meant: "
+            f"--value TEXT.{shown_groups}"
+        )
+    group = _written_group(value, others)
+    if group is None or (listed is not None and group not in known):
+        raise UsageError(f"The stream {stream!r} has no feed of the value {value!r}.{shown_groups}")
+    return group
+
+
+def _written_group(value: str, others: Mapping[str, object]) -> str | None:
+    """A group as `state show` has it, or the value of the only parameter."""
+    with contextlib.suppress(msgspec.DecodeError):
+        found = msgspec.json.decode(value)
+        if isinstance(found, dict) and found.keys() == others.keys():
+            return written_group(found)
+        if len(others) == 1 and str not in others.values():
+            return written_group(dict.fromkeys(others, found))
+    return written_group(dict.fromkeys(others, value)) if len(others) == 1 else None
+
+
+def _no_value(stream: str) -> str:
+    return f"--value is of feeds, and the items of {stream!r} have none. Leave it out."
 
 
 async def _edit(
-    call: SourceCall, source: OpenSource, stream: str, spans: tuple[Ends, ...], why: str, feed: str = ""
+    call: SourceCall,
+    source: OpenSource,
+    stream: str,
+    spans: tuple[Ends, ...],
+    why: str,
+    feed: str = "",
+    group: str = "",
 ) -> int:
     if not why.strip():
         raise UsageError("--why is empty. Say why, for whoever asks later: --why 'the API was moved on Monday'.")
     edit = await write_edit(
-        source.lake, source.clock, call.app.name, stream, spans, who=person_name(), why=why.strip(), feed=feed
+        source.lake,
+        source.clock,
+        call.app.name,
+        stream,
+        spans,
+        who=person_name(),
+        why=why.strip(),
+        feed=feed,
+        group=group,
     )
     if call.as_json:
         shown_edit = msgspec.to_builtins(without_token(edit))
@@ -160,11 +242,11 @@ def _kinds_of(app: App, stream: str) -> set[type]:
     """Which of `IdRange`, `TimeWindow` and `FeedStart` items of the stream have; `UsageError` if they have none."""
     app.require_mode("incremental")
     (stream,) = app.selected([stream], "incremental")
-    items = [item for item in app.registry if item.stream == stream]
-    # A full run may be divided otherwise.
-    items = [item for item in items if item.kind.startswith(f"{stream}_new_")] or items
     found = {
-        hint for item in items for hint in get_type_hints(item).values() if hint in (IdRange, TimeWindow, FeedStart)
+        hint
+        for item in _items_of(app, stream)
+        for hint in get_type_hints(item).values()
+        if hint in (IdRange, TimeWindow, FeedStart)
     }
     if not found:
         raise UsageError(
@@ -172,6 +254,19 @@ def _kinds_of(app: App, stream: str) -> set[type]:
             "finished. Use a field of the type TimeWindow or IdRange."
         )
     return found
+
+
+def _items_of(app: App, stream: str) -> list[type[WorkItem]]:
+    items = [item for item in app.registry if item.stream == stream]
+    # A full run may be divided otherwise.
+    return [item for item in items if item.kind.startswith(f"{stream}_new_")] or items
+
+
+def _parameters_of(item: type[WorkItem]) -> dict[str, object]:
+    """The types of the fields that tell feeds apart; none where the item reads no feed."""
+    hints = get_type_hints(item)
+    names = [each.name for each in dataclasses.fields(item) if hints[each.name] is not FeedStart]  # type: ignore[arg-type]
+    return {name: hints[name] for name in names} if FeedStart in hints.values() else {}
 
 
 def _edge(option: str, text: str, stream: str, kinds: set[type], now: datetime) -> int | datetime:

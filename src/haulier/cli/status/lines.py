@@ -10,7 +10,7 @@ from haulier.cli.due_lines import again_lines
 from haulier.cli.durations import duration_text
 from haulier.cli.failures import failure_lines
 from haulier.cli.pace import RunRate, eta_words
-from haulier.cli.report import shape_lines, unseen_lines
+from haulier.cli.report import anew_lines, shape_lines, unseen_lines
 from haulier.cli.status.facts import OtherRun, QueueFacts, StatusFacts
 from haulier.cli.status.worker_facts import worker_words
 from haulier.plurals import count_of
@@ -43,7 +43,10 @@ def fact_lines(facts: StatusFacts, leases: Iterable[Holder]) -> list[str]:
     if status.reasons:
         lines.append("  because  " + ", ".join(f"{reason}: {count:,}" for reason, count in status.reasons.items()))
     lines += [f"  again    {line}" for line in again_lines(status.overlaps)]
-    lines += [f"  {line}" for line in (*unseen_lines(status.unseen), *shape_lines(status.shapes))]
+    lines += [
+        f"  {line}"
+        for line in (*unseen_lines(status.unseen), *anew_lines(status.feeds_anew), *shape_lines(status.shapes))
+    ]
     lines += [f"  removed  {stream}, by haulier gc on {moment:%Y-%m-%d}" for stream, moment in status.removed.items()]
     if status.is_stranded:
         lines.append("  Items are missing from the queue: haulier work SOURCE sends them again.")

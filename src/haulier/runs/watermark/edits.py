@@ -23,7 +23,9 @@ class EditRecord(Record, frozen=True, kw_only=True):
     spans: tuple[Ends, ...] = ()
     """Finished, in all groups of items. None after a reset."""
     feed: str = ""
-    """Where feeds of the stream go on, in all groups; empty: at their beginning."""
+    """Where feeds of the stream go on; empty: at their beginning."""
+    group: str = ""
+    """The group of items whose feed is meant, and no other; empty: all."""
     after: str = ""
     """The newest incremental run at that moment: neither it nor an older one counts for the stream any more."""
     who: str
@@ -32,7 +34,16 @@ class EditRecord(Record, frozen=True, kw_only=True):
 
 
 async def write_edit(
-    lake: Lake, clock: Clock, source: str, stream: str, spans: tuple[Ends, ...], *, who: str, why: str, feed: str = ""
+    lake: Lake,
+    clock: Clock,
+    source: str,
+    stream: str,
+    spans: tuple[Ends, ...],
+    *,
+    who: str,
+    why: str,
+    feed: str = "",
+    group: str = "",
 ) -> EditRecord:
     """Of two edits at once both stand, and the one with the higher number counts."""
     number = max(await numbers(lake, edits_root(source)), default=0)
@@ -43,6 +54,7 @@ async def write_edit(
             stream=stream,
             spans=spans,
             feed=feed,
+            group=group,
             after=max(await incremental_runs(lake, source), default=""),
             who=who,
             why=why,

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterable
 
 import msgspec
@@ -55,12 +56,15 @@ class FeedPlace(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Where a feed goes on."""
 
     token: str
+    """Empty: the feed begins anew."""
     run_id: str = ""
     """The run that ended there; empty: a person said so."""
     began: str = ""
     """The run that read it from its beginning."""
     has_expired: bool = False
     """That run was to go on, and began anew."""
+    is_lifted: bool = False
+    """A run on which the place stood does not count any more: there is none, though the feed was read."""
     before: tuple[str, ...] = ()
     """Digests of earlier places, the newest last."""
 
@@ -89,13 +93,23 @@ async def read_feed_moves(lake: Lake, paths: RunPaths, seal: Seal, verdict: Verd
         verdict.verdict == "complete" or (verdict.verdict == "partial" and _JUDGED.issuperset(verdict.reasons))
     ):
         return ()
+    return await _noted_moves(lake, paths, verdict.number)
+
+
+async def feeds_begun_anew(lake: Lake, paths: RunPaths, number: int) -> dict[str, int]:
+    """By stream, the feeds that were to go on, and that the run read from their beginning."""
+    found = await _noted_moves(lake, paths, number)
+    return dict(Counter(each.stream for each in found if each.has_expired))
+
+
+async def _noted_moves(lake: Lake, paths: RunPaths, number: int) -> tuple[FeedMove, ...]:
     noted: dict[str, dict[str, str]] = {}
     async for found in lake.walk(paths.folder("feeds")):
         for path in filter(is_path, found):
             *_, key, name = path.split("/")
             noted.setdefault(key, {})[name.removesuffix(".json")] = path
     stands: list[str] = []
-    async for entries in read_manifest(lake, paths, verdict.number):
+    async for entries in read_manifest(lake, paths, number):
         for entry in entries:
             checksum = {"done": entry.sha256, "empty": EMPTY}.get(entry.state, "")
             if checksum in (of_key := noted.get(entry.key, {})):
@@ -147,5 +161,13 @@ def tokens_of(places: FeedPlaces) -> dict[str, dict[str, str]]:
     return {stream: {group: place.token for group, place in groups.items()} for stream, groups in places.items()}
 
 
+def lifted_of(places: FeedPlaces) -> dict[str, frozenset[str]]:
+    found = {
+        stream: frozenset(group for group, place in groups.items() if place.is_lifted)
+        for stream, groups in places.items()
+    }
+    return {stream: groups for stream, groups in found.items() if groups}
+
+
 def _before(place: FeedPlace | None) -> tuple[str, ...]:
-    return () if place is None else (*place.before, digest(place.token))[-KEPT_PLACES:]
+    return () if place is None or not place.token else (*place.before, digest(place.token))[-KEPT_PLACES:]

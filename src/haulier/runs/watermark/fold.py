@@ -21,7 +21,16 @@ from haulier.runs.records import Record, Verdict, VerdictRecord, decode_record, 
 from haulier.runs.run import Run, load_run
 from haulier.runs.state import FINAL_VERDICTS, closing_in_force, newest_closing
 from haulier.runs.watermark.edits import EditRecord, incremental_runs, numbers, read_edits
-from haulier.runs.watermark.feed_moves import FeedMove, FeedPlace, FeedPlaces, copied, move, read_feed_moves, tokens_of
+from haulier.runs.watermark.feed_moves import (
+    FeedMove,
+    FeedPlace,
+    FeedPlaces,
+    copied,
+    lifted_of,
+    move,
+    read_feed_moves,
+    tokens_of,
+)
 from haulier.runs.watermark.run_spans import RunSpans, read_run_spans
 from haulier.runs.watermark.span_table import SpanLists, SpanTable, span_between
 from haulier.sources.finished import Finished
@@ -32,6 +41,7 @@ more: what it had left is a hole, which each of them has read again."""
 KEPT_SPANS, MIN_KEPT_RUNS = 20_000, 4
 """Fewer runs are kept apart where they have more spans than that, of thousands of groups: each start reads the version,
 and 10,000 spans take 700 KB and a sixth of a second."""
+_COUNTED: frozenset[Verdict] = frozenset({"complete", "partial"})
 KEPT_VERSIONS = 4
 """The newest counts. Whoever is reading one of the others has time to end."""
 
@@ -45,6 +55,8 @@ class FoldedRun(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     finished: SpanLists = {}
     unfinished: SpanLists = {}
     feeds: tuple[FeedMove, ...] = ()
+    lifted_feeds: tuple[str, ...] = ()
+    """Streams of which it has read feeds, while its closing does not count any more."""
 
     @property
     def size(self) -> int:
@@ -66,6 +78,8 @@ class VersionRecord(Record, frozen=True, kw_only=True):
     """The newest edit that is in it."""
     edited: dict[str, str] = msgspec.field(default_factory=dict)
     """By stream that was edited, the newest run that does not count for it."""
+    edited_feeds: dict[str, dict[str, str]] = msgspec.field(default_factory=dict)
+    """The same by stream and group, where one feed of several was edited."""
     starts: dict[str, datetime] = msgspec.field(default_factory=dict)
     """By stream, the first moment of all windows in edits and in runs up to ``through``, finished or not."""
     feeds: FeedPlaces = msgspec.field(default_factory=dict)
@@ -162,6 +176,7 @@ class _Fold:
         self._through = before.through
         self._edits = before.edits
         self._edited = dict(before.edited)
+        self._edited_feeds = {stream: dict(groups) for stream, groups in before.edited_feeds.items()}
         self._watched = dict(before.watched)
         self._recent = {run.run_id: run for run in before.recent}
         self._not_closed: dict[str, tuple[str, ...]] = {}
@@ -186,7 +201,7 @@ class _Fold:
         for _, run in sorted(self._recent.items()):
             self._apply(run, table, starts, feeds)
         return Watermark(
-            finished=Finished(table.spans(), starts, tokens_of(feeds)),
+            finished=Finished(table.spans(), starts, tokens_of(feeds), lifted_of(feeds)),
             recent=tuple(run for _, run in sorted(self._recent.items())),
             not_closed=dict(sorted(self._not_closed.items())),
             edited=self._edited,
@@ -203,6 +218,7 @@ class _Fold:
             through=self._through,
             edits=self._edits,
             edited=self._edited,
+            edited_feeds=self._edited_feeds,
             watched=self._watched,
             recent=tuple(run for _, run in sorted(self._recent.items())),
         )
@@ -213,15 +229,21 @@ class _Fold:
         return known is not None and known.verdict in FINAL_VERDICTS
 
     def _edit(self, edit: EditRecord) -> None:
+        self._edits = edit.number
+        if edit.group:
+            self._feeds.setdefault(edit.stream, {})[edit.group] = FeedPlace(token=edit.feed)
+            self._edited_feeds.setdefault(edit.stream, {})[edit.group] = edit.after
+            return
         self._base.drop({edit.stream})
         self._starts.pop(edit.stream, None)
         self._feeds.pop(edit.stream, None)
+        self._edited_feeds.pop(edit.stream, None)
         if edit.feed:
             self._feeds[edit.stream] = {ALL_GROUPS: FeedPlace(token=edit.feed)}
         for ends in edit.spans:
             self._base.add(edit.stream, ALL_GROUPS, span_between(*ends))
         _lower(self._starts, self._base)
-        self._edits, self._edited[edit.stream] = edit.number, edit.after
+        self._edited[edit.stream] = edit.after
 
     async def _watch(self, lake: Lake, source: str, name: str) -> None:
         """What a run had finished that was lifted since is to be read again: it may never be closed anew."""
@@ -231,8 +253,9 @@ class _Fold:
             return
         spans, feeds = await _spans_of(lake, run, None), await _feeds_of(lake, run)
         for stream in feeds:
-            if name > self._edited.get(stream, ""):
-                self._feeds.pop(stream, None)
+            for group in self._feeds.get(stream, {}):
+                if self._counts(name, stream, group):
+                    self._feeds[stream][group] = FeedPlace(token="", is_lifted=True)
         self._drop_edited(name, spans.unfinished)
         self._base.take(spans.unfinished)
         del self._watched[name]
@@ -253,6 +276,8 @@ class _Fold:
             return
         spans = await _spans_of(lake, run, verdict)
         moves = () if verdict is None else await _moves_of(lake, run, verdict)
+        counts = verdict is not None and (verdict.verdict in _COUNTED or verdict.number == 1)
+        lifted = () if counts else await _feeds_of(lake, run)
         self._recent[name] = FoldedRun(
             run_id=name,
             verdict="partial" if verdict is None else verdict.verdict,
@@ -260,6 +285,7 @@ class _Fold:
             finished=spans.finished.written(),
             unfinished=spans.unfinished.written(),
             feeds=moves,
+            lifted_feeds=lifted,
         )
 
     def _settle(self, seen: str) -> None:
@@ -280,7 +306,10 @@ class _Fold:
 
     def _apply(self, run: FoldedRun, table: SpanTable, starts: dict[str, datetime], feeds: FeedPlaces) -> None:
         """The newest run that has read a span says whether it is finished."""
-        move(feeds, run.run_id, [each for each in run.feeds if run.run_id > self._edited.get(each.stream, "")])
+        move(feeds, run.run_id, [each for each in run.feeds if self._counts(run.run_id, each.stream, each.group)])
+        for stream in run.lifted_feeds:
+            if self._counts(run.run_id, stream, ALL_GROUPS):
+                feeds.setdefault(stream, {}).setdefault(ALL_GROUPS, FeedPlace(token="", is_lifted=True))
         finished, unfinished = SpanTable.read(run.finished), SpanTable.read(run.unfinished)
         for spans in (finished, unfinished):
             self._drop_edited(run.run_id, spans)
@@ -288,6 +317,11 @@ class _Fold:
             table.spread(spans)
         table.take(unfinished)
         table.put(finished)
+
+    def _counts(self, run_id: str, stream: str, group: str) -> bool:
+        """Whether a feed was not edited after the run."""
+        edited = (self._edited.get(stream, ""), self._edited_feeds.get(stream, {}).get(group, ""))
+        return run_id > max(edited)
 
     def _drop_edited(self, run_id: str, spans: SpanTable) -> None:
         """A run does not count for streams that were edited after it."""

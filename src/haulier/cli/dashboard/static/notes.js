@@ -86,6 +86,11 @@ export function notesOf(status) {
   for (const [stream, spans] of Object.entries(status.overlaps)) {
     lines.push(`Of ${stream} was read once more: ${spans.map(([start, end]) => `${start} to ${end}`).join(", ")}.`);
   }
+  for (const [stream, count] of Object.entries(status.feeds_anew)) {
+    lines.push(
+      `${countOf(count, "feed")} of ${stream} began anew: all was read once more, and what was deleted in between is told by nobody.`,
+    );
+  }
   for (const [stream, moment] of Object.entries(status.removed)) {
     lines.push(`The objects of ${stream} were removed by \`haulier gc\` at ${timeText(moment)}.`);
   }
