@@ -63,8 +63,8 @@ AUTHS |= {
     '{ login = "/session", json = { user = { name = "u" } }, token_at = "t", header = "X-Auth", prefix = "" }': Login(
         "/session", json={"user": {"name": "u"}}, token_at="t", header="X-Auth", prefix=""
     ),
-    '{ login = "/session", form = { user = "u" }, cookie = "SID" }': Login(
-        "/session", form={"user": "u"}, cookie="SID"
+    '{ login = "/session?x=${X:-1}", form = { user = "u" }, cookie = "SID" }': Login(
+        "/session?x=1", form={"user": "u"}, cookie="SID"
     ),
     '{ login = "/session", form = { user = "u" }, token_header = "X-T", expires = { at = "e", format = "ms" } }': Login(
         "/session", form={"user": "u"}, token_header="X-T", expires={"at": "e", "format": "ms"}
@@ -115,6 +115,10 @@ def test_every_kind_of_credentials_is_tried_above() -> None:
             'api.auth.expires.format: expected "s", "ms", "iso"',
         ),
         (f'{{ {CLIENT}, refresh_token_at = "x" }}', "api.auth.refresh_token_at: unknown key."),
+        (
+            '{ token_url = "https://x.example.com", client_id = "i", refresh_tokn = "r" }',
+            "api.auth.refresh_tokn: unknown key. Did you mean 'refresh_token'?",
+        ),
         (f'{{ {CLIENT}, refresh_token = "r", {JWT} }}', "`refresh_token` and `jwt` cannot be used together"),
         ('{ scheme = "basic", user = "u", password = "p" }', 'api.auth.scheme: expected "digest", found'),
         ('{ login = "session", json = { u = 1 }, token_at = "t" }', "api.auth.login: "),

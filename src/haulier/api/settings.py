@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from haulier.api.answers.declared_wait import DeclaredWait
 from haulier.api.http.redactor import is_telling
 from haulier.api.http.transport import HEADER_NAME
+from haulier.api.http.urls import LOOPBACK_HOSTS
 from haulier.api.identity.auth import Auth, Secret
 from haulier.api.identity.tls import Tls
 from haulier.api.limits.budget import Rate, parse_rate
@@ -39,6 +40,8 @@ class Api:
     """Base address. Paths are appended to it; credentials are sent to its origin alone."""
     _: KW_ONLY
     auth: Auth | None = None
+    plain_http: bool = False
+    """Credentials may go to another machine over ``http://``, where whoever is on the way reads them."""
     in_flight: int | Mapping[str, object] = 4
     """Most requests of all workers at once, 10,000 at most; haulier lowers it where the API bears less. By time of day:
     ``{"default": 4, "19:00-06:00": 12, "zone": "Europe/London"}``."""
@@ -81,6 +84,12 @@ class Api:
         if self.proxy is not None and has_secrets and urlsplit(self.url).scheme == "http":
             raise UsageError(
                 "A proxy would read the credentials on their way to an API at http://. Use the API's https:// address."
+            )
+        parts = urlsplit(self.url)
+        if has_secrets and parts.scheme == "http" and parts.hostname not in LOOPBACK_HOSTS and not self.plain_http:
+            raise UsageError(
+                f"Credentials for {parts.hostname} would go over http://, where whoever is on the way reads them. "
+                "Write its https:// address; or plain_http = true, if nobody is, as in a private network."
             )
         for name, value in self.headers:
             if not HEADER_NAME.fullmatch(name):

@@ -17,6 +17,7 @@ from haulier.config.request_kinds import HeaderPairs, JsonPath
 from haulier.config.rules_table import RULES
 from haulier.config.value_kinds import (
     Choice,
+    Flag,
     ListOf,
     NumberOr,
     Seconds,
@@ -69,6 +70,12 @@ URL = Field(
     True,
 )
 AUTH = Field("auth", AUTH_KINDS, "The credentials.", 'auth = { bearer = "${API_TOKEN}" }')
+PLAIN_HTTP = Field(
+    "plain_http",
+    Flag(),
+    "Whether credentials may go to another machine over http://, where whoever is on the way reads them.",
+    "plain_http = true",
+)
 IN_FLIGHT = Field(
     "in_flight",
     NumberOr(WholeNumber(), TimesOfDay()),
@@ -190,6 +197,7 @@ MAX_BODY = Field(
 
 _SETTING_FIELDS: tuple[Field[Any], ...] = (
     URL,
+    PLAIN_HTTP,
     AUTH,
     IN_FLIGHT,
     LIMITS,
@@ -212,7 +220,7 @@ API = TableShape("The API that is read.", *_SETTING_FIELDS, RULES)
 
 def read_api(table: TableReader) -> tuple[Api, tuple[Rule, ...]]:
     """The API and its rules. A setting that `Api` refuses is an error at its own key."""
-    url = table.arguments(URL)
+    url = {**table.arguments(URL), **table.arguments(PLAIN_HTTP)}
     settings: dict[str, Any] = {}
     for field in _SETTING_FIELDS:
         setting = table.arguments(field)

@@ -11,6 +11,7 @@ from haulier.api.identity.login import Login
 from haulier.api.identity.oauth2 import ClientCredentials
 from haulier.api.identity.refresh_token import RefreshToken
 from haulier.api.identity.token_endpoint import SENDINGS
+from haulier.config.environment import fill_variables
 from haulier.config.fields import Field, TableShape
 from haulier.config.file_path import FilePath
 from haulier.config.lookups import PathText
@@ -167,7 +168,20 @@ JWT_AUTH: TableOf[Auth] = TableOf(
     TableShape("A signed JWT.", JWT, JWT_TOKEN_URL, USE, JWT_CLIENT_ID, SCOPE, PARAMETERS, SEND, *_ANSWER), JwtBearer
 )
 
-LOGIN = Field("login", PathText(), "The path of the login, below the API's url.", 'login = "/session"', True, to="path")
+
+class LoginPath(PathText):
+    """With its query, for which a login has no key."""
+
+    def read(self, value: Any, place: Place, example: str) -> str:
+        if not isinstance(value, str):
+            return super().read(value, place, example)
+        path, mark, query = value.partition("?")
+        return super().read(path, place, example) + mark + fill_variables(query, place, is_secret=True)
+
+
+LOGIN = Field(
+    "login", LoginPath(), "The path of the login, below the API's url.", 'login = "/session"', True, to="path"
+)
 LOGIN_JSON = Field(
     "json", SecretObject(), "What is sent, as JSON.", 'json = { user = "${USER}", password = "${PASSWORD}" }'
 )

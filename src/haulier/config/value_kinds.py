@@ -252,7 +252,15 @@ class OneOfTables(Generic[T]):
         if not told:
             near = [words for name in value if (words := suggest(name, self.tables)).startswith("Did")]
             raise place.error(f"no key of this table tells the {self.what}.", near[0] if near else self.remedy)
+        for name in value:
+            if not self._has(told[0], name) and (words := suggest(name, self._names(told[0]))).startswith("Did"):
+                raise place.at(name).error("unknown key.", words)
         return self.tables[told[0]].read(value, place, example)
+
+    def _names(self, told: str) -> list[str]:
+        """Keys of the shape, and those that tell another one that has the same key."""
+        own = [field.name for field in self.tables[told].shape.fields]
+        return [*own, *(other for other in self.tables if other not in own and self._has(other, told))]
 
     def _told(self, value: Mapping[str, Any]) -> list[str]:
         given = [name for name in self.tables if name in value]

@@ -27,6 +27,7 @@ from tests.api.paging.rig import client_of
 from tests.api.wire.raw_server import Answer, RawServer, Seen, http, raw_server
 from tests.api.wire.wire import fault_of, get, transport_to
 
+PAGE = b"<html><form method=post><input name=p type='password'></form></html>"
 USER = {"user": "me", "password": "canary-password"}
 
 
@@ -46,7 +47,8 @@ class Sessions:
             self.logins.append(seen)
             self.live = f"canary-session-{len(self.logins)}"
             body, headers, status = self.gives(self.live)
-            return [0.01, http(json.dumps(body).encode(), *headers, status=status)]
+            content = body.encode() if isinstance(body, str) else json.dumps(body).encode()
+            return [0.01, http(content, *headers, status=status)]
         is_good = bool(self.live) and self.shows(seen) == self.live
         self.statuses.append(200 if is_good else 401)
         return [http(b"{}", status="200 OK" if is_good else "401 Unauthorized")]
@@ -121,9 +123,6 @@ async def test_a_cookie_goes_along_with_those_of_the_request() -> None:
     assert parse_qsl(sessions.logins[0].body.decode()) == [*USER.items()]
 
 
-PAGE = b"<html><form method=post><input name=p type='password'></form></html>"
-
-
 @pytest.mark.parametrize("leads", [True, False], ids=["redirect", "in place"])
 async def test_a_login_page_says_that_a_session_has_ended_where_a_rule_says_so(leads: bool) -> None:
     """One logs in again for all that are under way; the requests themselves are sent again, and not the page's."""
@@ -175,9 +174,10 @@ async def test_processes_share_one_session(tmp_path: Path) -> None:
     [
         ({"error": "bad canary-password"}, (), "401 No"),
         ({"success": False}, (), "200 OK"),
+        (PAGE.decode(), (), "200 OK"),
         ({}, ("Set-Cookie: SID=anonymous", "Location: /base/login"), "302 Found"),
     ],
-    ids=["401", "200", "302"],
+    ids=["401", "200", "page", "302"],
 )
 async def test_a_wrong_password_is_sent_once(gives: Any, tmp_path: Path) -> None:
     """By all processes and their requests, whatever says that it is wrong: accounts are locked after a few."""

@@ -163,8 +163,12 @@ async def test_a_proxy_that_cannot_be_reached_is_an_outage() -> None:
 )
 def test_credentials_in_clear_through_a_proxy_are_refused(settings: dict[str, object]) -> None:
     """G7: credentials never go to another origin, the proxy's included; https keeps them from it."""
-    with pytest.raises(UsageError, match="https"):
-        Api("http://api.example.com", proxy="http://proxy.example.com:3128", **settings)  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match="A proxy would read"):
+        Api("http://api.example.com", proxy="http://proxy.example.com:3128", plain_http=True, **settings)  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match=r"Credentials for api.example.com would go over http://.*plain_http = true"):
+        Api("http://api.example.com", **settings)  # type: ignore[arg-type]
+    Api("http://api.example.com", plain_http=True, **settings)  # type: ignore[arg-type]
+    Api("http://localhost:9200", **settings)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

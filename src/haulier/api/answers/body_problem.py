@@ -8,6 +8,7 @@ import msgspec
 
 from haulier.api.body_format import CSV, PLAIN_JSON, BodyFormat
 from haulier.api.errors import Shape
+from haulier.api.http.login_page import is_login_page
 from haulier.api.http.transport import Response
 from haulier.api.records.empty_forms import failure_at_top
 from haulier.api.records.paths import BOM, is_json
@@ -18,7 +19,6 @@ _NEUTRAL_TYPES = {"", "text/plain", "application/octet-stream", "binary/octet-st
 _JSON_BEGINNINGS = frozenset({b"{", b"["})
 _SNIFFED_BYTES = 64 * 1024
 _CLOSED_SIGNS = (b"maintenance", b"temporarily unavailable", b"temporarily down", b"be right back", b"be back soon")
-_LOGIN_SIGNS = (b'type="password"', b"type='password'", b"type=password")
 _LOGIN_PAGE = (
     "a login page instead of JSON. If that is how the API says that a session or token has ended, write a rule: "
     '{ status = 200, header = "Content-Type: text/html*", action = "auth" }'
@@ -93,6 +93,6 @@ def _find_page_problem(body: bytes) -> BodyProblem:
     page = body[:_SNIFFED_BYTES].lower()
     if any(sign in page for sign in _CLOSED_SIGNS):
         return BodyProblem("a maintenance page instead of JSON", is_outage=True)
-    if any(sign in page for sign in _LOGIN_SIGNS):
+    if is_login_page(page):
         return BodyProblem(_LOGIN_PAGE, is_outage=True)
     return BodyProblem("HTML instead of JSON", shape=Shape.HTML)

@@ -28,6 +28,7 @@ _BARE_PERCENT: Final = re.compile("%(?![0-9A-Fa-f]{2})")
 _FORBIDDEN: Final = re.compile(r"[\x00-\x1f\x7f\\]")
 # What RFC 3986 lets stand in a query, save "&"; the brackets and the bar stand bare in many an API's documentation.
 _ENCODED: Final = re.compile(r"(?:[A-Za-z0-9\-._~!$'()*+,;=:@/?\[\]{}|]|%[0-9A-Fa-f]{2})*")
+LOOPBACK_HOSTS: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 _PORTS: Final = {"http": 80, "https": 443}
 _PLAIN_ORIGIN: Final = re.compile(r"https?://[A-Za-z0-9.:-]+(?=[/?#]|\Z)")
 """Start of an address that fixes its origin."""

@@ -11,6 +11,7 @@ from typing import Any, Final, Protocol
 import msgspec
 
 from haulier.api.errors import Fault
+from haulier.api.http.login_page import is_login_page
 from haulier.api.http.redactor import Redactor
 from haulier.api.http.retry_after import DAY_SECONDS, parse_moment, retry_after_seconds, since_of
 from haulier.api.http.transport import HEADER_NAME, Response, TransportError
@@ -21,6 +22,9 @@ from haulier.errors import UsageError
 
 EXPIRY_FORMATS: Final = ("s", "ms", "iso", "epoch_seconds", "epoch_milliseconds")
 """Seconds or milliseconds from now; the moment as RFC 3339 writes it, or since 1970."""
+
+UNREADABLE_SECONDS: Final = 15.0
+"""Wait behind an answer that cannot be read."""
 
 _SHOWN_CHARACTERS = 200
 _BUSY: Final = frozenset({408, 425, 429})
@@ -48,6 +52,8 @@ class RefusedError(TransportError):
 
 
 class IssuerBusyError(TransportError):
+    """It is not asked again for a while."""
+
     def __init__(self, text: str, wait_seconds: float) -> None:
         self.wait_seconds = wait_seconds
         super().__init__(Fault.ISSUER, text)
@@ -104,11 +110,17 @@ class TokenAnswer:
         try:
             value = header_value(self._token_of(answer), "access token")
         except msgspec.DecodeError as exc:
-            raise TransportError(Fault.PROTOCOL, f"it answered {answer.status} without an access token") from exc
+            if is_login_page(answer.body):
+                raise RefusedError(
+                    f"it answered {answer.status} with a login page in place of an access token"
+                ) from exc
+            # A page, mostly; what was sent may be refused by it. An account is locked after a few wrong logins.
+            text = f"it answered {answer.status} without an access token, and not in JSON"
+            raise IssuerBusyError(text, UNREADABLE_SECONDS) from exc
         except (LookupError, UsageError) as exc:
             said = f": {exc}" if isinstance(exc, LookupError) else ""
-            words = " ".join(filter(None, ("", *refused_words(answer))))[:_SHOWN_CHARACTERS]
-            text = f"it answered {answer.status} without an access token{said}{words}"
+            words = " ".join(filter(None, refused_words(answer)))[:_SHOWN_CHARACTERS]
+            text = f"it answered {answer.status} without an access token{said}{f' ({words})' if words else ''}"
             raise RefusedError(self._redactor.redact(text)) from exc
         self._redactor.add_renewed(value)
         return Issued(value, self._life_seconds(answer))

@@ -33,7 +33,7 @@ class Login(CarriedToken):
     asked for again after a 401."""
 
     path: str
-    """Below the API's url."""
+    """Below the API's url; it may have a query."""
     _: KW_ONLY
     json: Mapping[str, Any] | None = field(default=None, repr=False)
     form: Mapping[str, Any] | None = field(default=None, repr=False)
@@ -45,8 +45,11 @@ class Login(CarriedToken):
     """The name of the cookie that goes with each request."""
 
     def __post_init__(self) -> None:
-        if not self.path.startswith("/") or self.path.startswith("//") or "?" in self.path:
-            raise UsageError(f"The path of a login begins with a slash, such as /session, and not {self.path!r}.")
+        shown = self.path.partition("?")[0]
+        if not shown.startswith("/") or shown.startswith("//"):
+            raise UsageError(f"The path of a login begins with a slash, such as /session, and not {shown!r}.")
+        if "#" in self.path:
+            raise UsageError("The path of a login has a fragment, which is never sent. Remove it.")
         if (self.json is None) == (self.form is None):
             raise UsageError("A login sends one body. Give `json` or `form`, and not both.")
         if sum(map(bool, (self.token_at, self.token_header, self.cookie))) != 1:
@@ -77,9 +80,8 @@ class Login(CarriedToken):
         elif self.header.lower() != "authorization":
             redactor.add_name(self.header)
         key = f"{self.path}\n{self.cookie}\n{self.token_at}\n{self.token_header}\n".encode() + body
-        return TokenHolder(
-            Endpoint(request, send_bare, answer), carrier, clock, redactor, shared, key, f"the login at {self.path}"
-        )
+        called = f"the login at {self.path.partition('?')[0]}"
+        return TokenHolder(Endpoint(request, send_bare, answer), carrier, clock, redactor, shared, key, called)
 
     def _token_of(self) -> Any:
         if self.token_at:

@@ -12,6 +12,7 @@ import msgspec
 from haulier.api.http.redactor import Redactor
 from haulier.api.http.secret_fields import is_secret_name
 from haulier.api.http.transport import Request
+from haulier.api.http.urls import LOOPBACK_HOSTS
 from haulier.api.identity.auth import Authorizer, BareSender, basic_value
 from haulier.api.identity.issuer import CarriedToken, Issued, Issuer, TokenAnswer, text_at
 from haulier.api.identity.shared_token import TokenFile
@@ -21,7 +22,6 @@ from haulier.clock import Clock
 from haulier.errors import UsageError
 
 SENDINGS: Final = ("form", "json")
-LOOPBACK: Final = {"localhost", "127.0.0.1", "::1"}
 
 Fields = tuple[tuple[str, str], ...]
 
@@ -43,7 +43,7 @@ class EndpointToken(CarriedToken):
     def check_endpoint(self, token_url: str, sent: str) -> None:
         """``sent`` names what the issuer is told. Raises `UsageError`."""
         parts = urlsplit(token_url)
-        is_safe = parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in LOOPBACK)
+        is_safe = parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in LOOPBACK_HOSTS)
         if not is_safe or not parts.hostname or parts.username is not None or not token_url.isprintable():
             raise UsageError(f"token_url must be an https:// address without a user name: {sent} is sent there.")
         if self.send not in SENDINGS:

@@ -102,7 +102,9 @@ class TokenHolder:
         self._failed: TransportError | None = None
         self._refusal: SharedToken | None = None
         self._not_before = 0.0
-        """The issuer asked to wait until then."""
+        """The issuer is not asked until then."""
+        self._busy = ""
+        """Why."""
         self._apart_until = 0.0
 
     async def apply(self, request: Request) -> Request:
@@ -222,11 +224,11 @@ class TokenHolder:
         await self._clock.sleep(self._apart_until - self._clock.monotonic())
         now = self._clock.monotonic()
         if now < self._not_before:
-            raise TransportError(Fault.CONNECT, f"it asked to wait for another {self._not_before - now:.0f} seconds")
+            raise TransportError(Fault.CONNECT, f"{self._busy}; asked again in {self._not_before - now:.0f} seconds")
         try:
             token = _token(await self._issuer.issue(), now)
         except IssuerBusyError as busy:
-            self._not_before = now + busy.wait_seconds
+            self._not_before, self._busy = now + busy.wait_seconds, busy.text
             raise
         except RefusedError as refused:
             self._refusal = self._refused_now(refused.text)

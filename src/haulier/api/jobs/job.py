@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from haulier.api.answers.judgement import Rule
 from haulier.api.errors import BodyError
-from haulier.api.http.urls import Encoded, LinkError, Pairs, origin
+from haulier.api.http.urls import LOOPBACK_HOSTS, Encoded, LinkError, Pairs, origin
 from haulier.api.records.paths import check_path
 from haulier.errors import UsageError
 
@@ -20,7 +20,6 @@ EVERY: Final = timedelta(seconds=5)
 """Twelve questions a minute are little to any API; many say less in `Retry-After`, which counts."""
 WITHIN: Final = timedelta(hours=1)
 """Salesforce ends its own jobs after some minutes; a report of a year takes most of an hour."""
-_LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
 _IS_BESIDE = {"shapes_records": False}
 """For keys of which the records do not depend."""
 
@@ -121,7 +120,7 @@ def _check_origin(text: str) -> None:
         raise UsageError(f"The download_origin {text!r} is no origin: {error}.") from error
     if text.rstrip("/").count("/") != 2:
         raise UsageError(f"The download_origin {text!r} has a path. Write scheme and host alone.")
-    if scheme != "https" and host not in _LOOPBACK:
+    if scheme != "https" and host not in LOOPBACK_HOSTS:
         raise UsageError(f"The download_origin {text!r} is not https: whoever is on the way could change the files.")
 
 
