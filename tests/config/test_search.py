@@ -143,6 +143,12 @@ MISTAKES = {
         "streams.clicks.incremental.feed: a search has no feed that could be gone on with. Divide it by `windows` of a "
         "field of time.",
     ),
+    "a key of the hit": (
+        'search = { index = "clicks", add = ["_index"] }\nkey = ["_index", "_id"]\n',
+        ONCE,
+        "streams.clicks.key: a document has no '_id': it stands beside it, in the hit. Put it in front: "
+        'add = ["_index", "_id"] in `search`.',
+    ),
     "slices above the cap": (
         'search = { index = "clicks", slices = 33 }\n',
         ONCE,

@@ -11,6 +11,7 @@ import zlib
 from collections.abc import Callable, Collection
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
+from fnmatch import filter as fnmatch_filter
 from fnmatch import fnmatch
 
 from aiohttp import web
@@ -271,7 +272,8 @@ class SearchFake:
         self._rows(pattern)  # Which refuses a name that is no index's.
         chosen = {name: self.indices[name] for name in self._chosen(pattern)}
         fields: Document = {}
-        for name in names:
+        mapped = {name for index in chosen.values() for name in index.mapping}
+        for name in [name for each in names for name in (fnmatch_filter(mapped, each) if "*" in each else [each])]:
             types: dict[str, list[str]] = {}
             for index, found in chosen.items():
                 kind = found.mapping.get(name, "unmapped")

@@ -70,7 +70,7 @@ def say_verdict(source: OpenSource, run: Run, verdict: VerdictRecord, failures: 
             "allows: see `absent` in the manifest"
         )
     if totals.skipped:
-        say(f"  {count_of(totals.skipped, 'row')} {were(totals.skipped)} skipped, as `skip` says")
+        say(f"  {count_of(totals.skipped, 'row')} {were(totals.skipped)} skipped, as `skip` or `allowed_errors` says")
     if totals.repeated:
         say(
             f"  {count_of(totals.repeated, 'page')} began with the last record of the page before (`repeated` in the "

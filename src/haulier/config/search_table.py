@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final
@@ -91,6 +92,11 @@ def read_search_stream(
     recipe = StreamRecipe(
         name=name, path="", records="", pages=WORDS["single"], method="POST", search=search, **table.arguments(*own)
     )
+    if (lacking := next((path for path in recipe.key if path in HIT_FIELDS and path not in search.add), "")) != "":
+        raise place.at("key").error(
+            f"a document has no {lacking!r}: it stands beside it, in the hit.",
+            f"Put it in front: add = {json.dumps([*search.add, lacking])} in `search`.",
+        )
     kinds = [recipe.enumeration(mode) for mode in ("full", "incremental")]
     if search.time and any(kinds) and not any(isinstance(kind, WindowsRecipe) for kind in kinds):
         at = place.at("search").at("time")

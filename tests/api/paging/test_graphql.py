@@ -19,6 +19,7 @@ from haulier.api.paging.cursors import Cursor
 from haulier.api.paging.graphql import GraphQL
 from haulier.api.paging.graphql_text import DeclaredVariable, Operation, operations_of
 from haulier.api.paging.positions import Offset
+from haulier.api.records.skipped_rows import Skip
 from haulier.api.settings import Api
 from haulier.config.pages_table import page_info_cursor
 from haulier.errors import UsageError
@@ -198,6 +199,36 @@ async def test_errors_that_are_allowed_or_have_a_rule() -> None:
     rule = Rule(Action.OK, at="errors", text="GONE")
     async with told(both, rules=(rule,)) as (api, *_):
         assert await ids_of(walk(api, GraphQL(QUERY))) == [0, 1, 2]
+
+
+async def rows_of(api: Any, query: GraphQL, **options: Any) -> list[Any]:
+    pages = api.pages("/g", pages=PAGES, records="data.orders.nodes", method="POST", json=query, **options)
+    return [json.loads(row) async for page in pages for row in page.records]
+
+
+async def test_rows_that_are_null_are_no_records() -> None:
+    """G1: a server writes null for a row with an error. Without one, nobody knows what it means."""
+    rows = {**orders(0, 3, 3), "nodes": [{"id": 0}, None, {"id": 2}]}
+    gone, null = failing(coded("GONE"), data={"orders": rows}), Skip(".", is_null=True)
+    for query, options, said in (
+        (GraphQL(QUERY, allowed_errors=("GONE",)), {"total": Total("data.orders.n")}, gone),
+        (GraphQL(QUERY, allowed_errors=("GONE",)), {"skip": [Skip("gone")]}, gone),
+        (GraphQL(QUERY), {"skip": [null]}, says({"data": {"orders": rows}})),
+    ):
+        async with told(said) as (api, *_):
+            assert await rows_of(api, query, **options) == [{"id": 0}, {"id": 2}]
+            assert api.usage.counts.skipped == 1
+    two = failing(coded("GONE"), data={"orders": {**rows, "nodes": [None, None]}})
+    for query, said, words in (
+        (GraphQL(QUERY), says({"data": {"orders": rows}}), "1 of 3 rows are null, and 0 errors beside them"),
+        (GraphQL(QUERY, allowed_errors=("GONE",)), two, "2 of 2 rows are null, and 1 error beside them could say why"),
+    ):
+        async with told(said) as (api, *_):
+            with pytest.raises(PagingError, match=words) as caught:
+                await rows_of(api, query)
+            assert caught.value.action is Action.POISON
+    with pytest.raises(UsageError, match="means null, or another value"):
+        Skip("a", 1, is_null=True)
 
 
 def cost(available: float, needed: float = 300, rate: float = 50) -> dict[str, Any]:

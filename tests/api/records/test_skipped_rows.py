@@ -40,6 +40,12 @@ NO: list[Any] = ["false", "0", "N", "no", "", 0.0, -0.0, [], {}]
         (Skip("n", 0), {"n": 0}, True),
         (Skip("n", 0), {"n": False}, False),
         (Skip("found", False), {"found": False, "text": "\ud800"}, True),
+        (Skip(".", is_null=True), None, True),
+        (Skip(".", is_null=True), "null", False),
+        (Skip("node", is_null=True), {"node": None}, True),
+        (Skip("node", is_null=True), {"node": {}}, False),
+        (Skip("node", is_null=True), {}, False),
+        (GONE, None, False),
     ],
 )
 async def test_a_rule_takes_what_it_names(rule: Skip, row: Any, is_skipped: bool) -> None:
@@ -100,9 +106,9 @@ def test_g3_a_run_tells_what_it_skipped(tmp_path: Path, capsys: pytest.CaptureFi
             'query = { from = "{start}", to = "{end}" }\n'
         )
         assert main(["try", str(source)]) == 0
-        assert "2 rows were skipped, as `skip` says" in capsys.readouterr().err
+        assert "2 rows were skipped, as `skip` or `allowed_errors` says" in capsys.readouterr().err
         assert main(["run", str(source)]) == 0
-    assert "6 rows were skipped, as `skip` says" in capsys.readouterr().err
+    assert "6 rows were skipped, as `skip` or `allowed_errors` says" in capsys.readouterr().err
     (verdict,) = tmp_path.glob("lake/shop/items/mode=full/*/_SUCCESS.json")
     text = verdict.read_text()
     assert json.loads(text)["totals"]["skipped"] == 6, text

@@ -208,6 +208,9 @@ async def test_a_wrong_search_is_refused_before_a_run(search_store: SearchStore,
     store = search_store
     store.index([("a", b'{"id": "a"}')], {"id": {"type": "keyword"}}, name=f"{index}-lacking")
     store.index([("a", b'{"at": "2024-01-01", "who": "x"}'), ("b", b'{"who": "y"}')], FIELDS, name=f"{index}-none")
+    user = {"user": {"properties": {"name": {"type": "text", "fields": {"raw": {"type": "keyword"}}}}}}
+    store.index([("a", b'{"user": {"name": "a"}}')], user, name=f"known-{index}")
+    known: list[Any] = [{"exists": {"field": name}} for name in ("user", "user.name", "user.name.raw", "_id", "us*")]
     mistakes = {
         "No index is called 'nothing-\\*'": Search("nothing-*", time="at"),
         "No index is called 'nothing'": Search("nothing", time="at"),
@@ -216,6 +219,10 @@ async def test_a_wrong_search_is_refused_before_a_run(search_store: SearchStore,
         f"1 document of '{index}-none' would be in no window: they have no 'at'": Search(f"{index}-none", time="at"),
         "The field 'id' is mapped as keyword, which is not a date": Search(index, time="id"),
         "The field 'at' is mapped as date, which is not a number. Leave out `unit`": Search(index, time="at", unit="s"),
+        f"No index of '{index}' has a field 'nope', which the `query` of the search names, so that its clause would": (
+            Search(index, time="at", query={"bool": {"must": [{"term": {"id": "k1"}}, {"exists": {"field": "nope"}}]}})
+        ),
+        "has a field 'id.keyword', which.* Is 'id' meant": Search(index, query={"terms": {"id.keyword": ["k1"]}}),
         "The field 'who' \\(`tie`\\) is mapped as text": Search(f"{index}-none", tie="who"),
         "The field 'nope' \\(`tie`\\) is missing in every index": Search(index, tie="nope"),
     }
@@ -225,6 +232,8 @@ async def test_a_wrong_search_is_refused_before_a_run(search_store: SearchStore,
                 await context.api.check_search(search)
         there = Search(f"{index}-none", time="at", query={"exists": {"field": "at"}})
         await context.api.check_search(there)
+        for clause in known:
+            await context.api.check_search(Search(f"{index},known-{index}", query=clause))
         gone = Search("nothing", time="at")
         for search in (Search(index, time="when"), Search(index, time="when", slices=2), gone, replace(gone, slices=2)):
             with pytest.raises(ApiError) as caught:

@@ -87,6 +87,14 @@ def find_errors(body: bytes, allowed: Collection[str]) -> GraphQLFailure | None:
     return GraphQLFailure(meaning, f"it holds GraphQL errors ({shown}{more})")
 
 
+def count_errors(body: bytes) -> int:
+    """Of an answer in which `find_errors` found none that matters."""
+    found = raw_at(body, "errors")
+    hidden = None if found is None else hide(bytes(found))
+    errors = None if found is None else msgspec.json.decode(found if hidden is None else hidden.body)
+    return len(errors) if isinstance(errors, list) else int(bool(errors))
+
+
 def refuses_credentials(body: bytes) -> bool:
     if not any(code.encode() in body for code in _REFUSED):
         return False

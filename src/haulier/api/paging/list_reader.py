@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+from haulier.api.answers.graphql_errors import count_errors
 from haulier.api.answers.judgement import ExpectedAnswer, Judgement
 from haulier.api.body_format import CSV, PLAIN_JSON, BodyFormat
 from haulier.api.errors import Action, BodyError, PagingError
@@ -24,7 +25,8 @@ from haulier.api.records.next_sign import SignReport
 from haulier.api.records.page import Body, Page
 from haulier.api.records.paths import ROOT, describe
 from haulier.api.records.record_finder import LIST, may_be_failure
-from haulier.api.records.skipped_rows import Skip, Skipper
+from haulier.api.records.skipped_rows import NULL_ROW, Skip, Skipper, is_null
+from haulier.plurals import count_of
 
 _BEFORE_OBJECT: Final = b" \t\r\n\x1e"
 
@@ -97,7 +99,10 @@ class ListReader:
         if total is not None:
             counts, is_ahead = is_counting(listing.paginator), is_parallel(listing.paginator)
             self.promise = Promise(total, is_counting=counts, is_parallel=is_ahead)
-        self._skipper = Skipper(listing.skip) if listing.skip else None
+        is_query = listing.graphql_errors is not None
+        self._skipper = (
+            Skipper((*listing.skip, NULL_ROW)) if is_query else Skipper(listing.skip) if listing.skip else None
+        )
         self._capped = None if total is None else CappedTotal(total, listing.paginator)
         self.received = 0
         self.has_begun = False
@@ -150,6 +155,7 @@ class ListReader:
             return ListPage(body.page, None, total)
         past_end: PageRequest | None = None
         try:
+            self._check_null_rows(body, response)
             following = self._listing.paginator.next(request, answer)
             if following is None and self._capped is not None:
                 past_end = self._capped.request_past_end(request, answer)
@@ -169,6 +175,18 @@ class ListReader:
             answer.feed_marks[-1] if answer.feed_marks else None,
             size_bytes=len(response.body),
         )
+
+    def _check_null_rows(self, body: Body, response: Response) -> None:
+        """A server writes null for a row of which it tells an error, which is allowed where it comes here."""
+        if self._listing.graphql_errors is None or NULL_ROW in self._listing.skip:
+            return
+        nulls = sum(map(is_null, body.page.slices))
+        if nulls and nulls > (errors := count_errors(response.body)):
+            raise PagingError(
+                f"{nulls} of {len(body.page)} rows are null, and {count_of(errors, 'error')} beside them could say "
+                'why. If such rows are no records, write skip = [{ at = ".", null = true }]',
+                action=Action.POISON,
+            )
 
     def read_end(self, response: Response, judgement: Judgement) -> ListPage | None:
         is_absent = judgement.action is Action.ABSENT

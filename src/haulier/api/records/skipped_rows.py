@@ -11,9 +11,10 @@ from msgspec import Raw
 
 from haulier.api.errors import Action, PagingError
 from haulier.api.records.page import Page
-from haulier.api.records.paths import check_path, raw_at
+from haulier.api.records.paths import ROOT, check_path, raw_at
 from haulier.api.records.picker import ValuePicker
 from haulier.api.records.slices import Bytes, Records
+from haulier.errors import UsageError
 
 _FLAGS: Final = {
     "true": True, "1": True, "t": True, "y": True, "yes": True, "on": True,
@@ -27,20 +28,26 @@ _TIME_ZERO: Final = "0001-01-01"
 
 @dataclass(frozen=True, slots=True)
 class Skip:
-    """Rows that are no records: ``Skip("missing")``, or ``Skip("status", "deleted")``."""
+    """Rows that are no records: ``Skip("missing")``, ``Skip("status", "deleted")``, or ``Skip(".", is_null=True)``."""
 
     at: str
     """Path in a row, with a value that is not null, false, 0 or empty. Texts such as "false", "N" and "0" are read as
     flags are; one that may mean yes or no, such as "none", is an error."""
     equals: str | int | bool | None = None
     """The value that is meant."""
+    is_null: bool = False
+    """Null is meant. With the path ``.`` it is the row."""
 
     def __post_init__(self) -> None:
         check_path(self.at)
+        if self.is_null and self.equals is not None:
+            raise UsageError("A rule of `skip` means null, or another value. Write two rules for both.")
 
     def takes(self, found: Raw | None) -> bool:
         if found is None:
             return False
+        if self.is_null:
+            return is_null(found)
         if self.equals is None:
             return self._is_set(bytes(found))
         try:
@@ -74,10 +81,19 @@ class Skip:
         return True
 
 
+NULL_ROW: Final = Skip(ROOT, is_null=True)
+
+
+def is_null(value: Bytes) -> bool:
+    return len(value) == len(b"null") and bytes(value) == b"null"
+
+
 class Skipper:
     def __init__(self, rules: Sequence[Skip]) -> None:
+        self._takes_null = NULL_ROW in rules
+        rules = [rule for rule in rules if rule != NULL_ROW]
         self._rules = rules
-        self._picker = ValuePicker(tuple(dict.fromkeys(rule.at for rule in rules)))
+        self._picker = ValuePicker(tuple(dict.fromkeys(rule.at for rule in rules)) or (ROOT,))
         self._places = {path: place for place, path in enumerate(dict.fromkeys(rule.at for rule in rules))}
 
     def count(self, rows: Sequence[Bytes]) -> int:
@@ -91,6 +107,10 @@ class Skipper:
         return replace(page, records=Records([page.slices[place] for place in places]), keys=keys)
 
     def _takes(self, row: Bytes) -> bool:
+        if self._takes_null and is_null(row):
+            return True
+        if not self._rules:
+            return False
         values = self._picker.pick(row)
         if values is None:
             return any(rule.takes(_find(row, rule.at)) for rule in self._rules)

@@ -8,6 +8,7 @@ from typing import Final
 from haulier.api.errors import ApiError
 from haulier.api.search.body import lacking_body
 from haulier.api.search.dialect import Dialect
+from haulier.api.search.query_fields import asked_names, missing_field, needed_fields
 from haulier.api.search.search import Search
 from haulier.api.search.server import FieldCapability, SearchServer
 from haulier.errors import UsageError
@@ -26,8 +27,9 @@ async def check_search(server: SearchServer, search: Search) -> None:
     if dialect.has_points_in_time and not search.tie:
         require_tie(dialect, search)
     names = [name for name in (search.time, search.tie) if name and not name.startswith("_")]
+    needed = needed_fields(search.query)
     try:
-        types = await server.field_types(search.index, names or ["_id"])
+        types = await server.field_types(search.index, [*names, *asked_names(needed)] or ["_id"])
     except ApiError as error:
         if error.status == 404:
             raise UsageError(_no_index(search)) from error
@@ -41,6 +43,9 @@ async def check_search(server: SearchServer, search: Search) -> None:
         )
     if search.time:
         _check_time(search, types.get(search.time, {}))
+    if (missing := missing_field(needed, types)) is not None:
+        raise UsageError(_no_field(search, missing, types))
+    if search.time:
         lacking = await server.search(search, lacking_body(search))
         if lacking.total != 0:
             counted = "Documents" if lacking.total is None else count_of(lacking.total, "document")
@@ -95,6 +100,15 @@ def _check_tie(search: Search, types: Mapping[str, FieldCapability]) -> None:
             f"The field {search.tie!r} (`tie`) is mapped as text, which cannot be sorted by. Its keyword is mostly "
             f'called: tie = "{search.tie}.keyword".'
         )
+
+
+def _no_field(search: Search, name: str, types: Mapping[str, object]) -> str:
+    whole = name.removesuffix(".keyword")
+    remedy = f"Is {whole!r} meant?" if whole != name and whole in types else "Correct it, or leave its clause out."
+    return (
+        f"No index of {search.index!r} has a field {name!r}, which the `query` of the search names, so that its clause "
+        f"would find nothing. {remedy}"
+    )
 
 
 def _some(names: tuple[str, ...]) -> str:

@@ -31,6 +31,8 @@ _LOST: Final = tuple(Rule(Action.RESTART, status=status, text=LOST_POINT) for st
 _JSON: Final = (("Content-Type", "application/json"),)
 """Both servers read it. The types of one version of a client are refused by others."""
 _NO_INDEX: Final = "index_not_found_exception"
+_MOST_FIELDS: Final = 30
+"""Of one request, whose line may have 4 KiB."""
 _NOT_TOLD: Final = frozenset({403, 404, 405})
 _NOT_RESOLVED: Final = frozenset({400, *_NOT_TOLD})
 
@@ -95,10 +97,15 @@ class SearchServer:
 
     async def field_types(self, index: str, names: Sequence[str]) -> dict[str, dict[str, FieldCapability]] | None:
         """By field, then by type; None where no index has the name."""
-        query = (("fields", ",".join(names)), ("include_unmapped", "true"))
-        request = self._request("GET", f"/{index_path(index)}/_field_caps", query)
-        found = await self._send(request, lambda answer: _told(answer.body, _Capabilities, "fields of the index"))
-        return found.fields if found.indices else None
+        types: dict[str, dict[str, FieldCapability]] = {}
+        for start in range(0, len(names), _MOST_FIELDS):
+            query = (("fields", ",".join(names[start : start + _MOST_FIELDS])), ("include_unmapped", "true"))
+            request = self._request("GET", f"/{index_path(index)}/_field_caps", query)
+            found = await self._send(request, lambda answer: _told(answer.body, _Capabilities, "fields of the index"))
+            if not found.indices:
+                return None
+            types |= found.fields
+        return types
 
     async def closed_indices(self, index: str) -> tuple[str, ...]:
         """Those that the pattern would match if they were open. None, if the server does not tell."""

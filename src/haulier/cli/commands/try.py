@@ -201,7 +201,7 @@ async def _pages_of(source: LiveSource, mode: str, item: WorkItem, pages: int, p
             if len(found) == pages:
                 break
     if skipped := context.api.usage.counts.skipped:
-        say(f"{count_of(skipped, 'row')} {were(skipped)} skipped, as `skip` says")
+        say(f"{count_of(skipped, 'row')} {were(skipped)} skipped, as `skip` or `allowed_errors` says")
     if context.api.assumption:
         # A misspelt path looks like a list of one page, and no run could tell the two apart.
         say(f"{source.client.redactor.redact(context.api.assumption)}; check `pages` if there should be more")

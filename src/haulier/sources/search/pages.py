@@ -26,6 +26,9 @@ async def check_before(recipe: StreamRecipe, mode: str, context: Context, snapsh
     if recipe.search is None:
         return
     by_time = isinstance(recipe.enumeration(mode), WindowsRecipe)
-    asked = recipe.search if by_time else replace(recipe.search, time="", unit="", query=None)
-    asked = replace(asked, query=fill_tree(asked.query, snapshot))
+    if by_time:
+        asked = replace(recipe.search, query=fill_tree(recipe.search.query, snapshot))
+    else:
+        # Of its query, whose values are the items', the fields alone are looked at.
+        asked = replace(recipe.search, time="", unit="")
     await context.api.check_search(asked, rules=recipe.rules)

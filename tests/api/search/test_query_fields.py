@@ -1,0 +1,62 @@
+"""Which fields a query needs: only what is certain is looked at, since a right query must not be refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from haulier.api.search.query_fields import asked_names, missing_field, needed_fields
+
+A, B, C = ({"term": {name: 1}} for name in "abc")
+
+
+@pytest.mark.parametrize(
+    ("query", "fields"),
+    [
+        (None, ""),
+        ({"match_all": {}}, ""),
+        ({"terms": {"a": [1, 2], "boost": 2}}, "a"),
+        ({"range": {"a.b": {"gte": 1}}}, "a.b"),
+        ({"match": {"a": "x"}}, "a"),
+        ({"exists": {"field": "a"}}, "a"),
+        ({"bool": {"filter": [A, B], "must": C}}, "abc"),
+        ({"bool": {"should": [A, B]}}, "ab"),
+        ({"bool": {"should": [A], "filter": [B]}}, "b"),
+        ({"bool": {"should": [A], "filter": [B], "minimum_should_match": 1}}, "ba"),
+        ({"bool": {"must_not": [A, {"bool": {"filter": B}}]}}, ""),
+        ({"constant_score": {"filter": A}}, "a"),
+        ({"nested": {"path": "a", "query": {"term": {"a.b": 1}}}}, "a.b"),
+        ({"function_score": {"query": A, "functions": [{"filter": B}]}}, "a"),
+        ({"dis_max": {"queries": [A, B]}}, "ab"),
+        ({"boosting": {"positive": A, "negative": B}}, "a"),
+        ({"query_string": {"query": "a:1"}}, ""),
+        ({"exists": {"field": "a*"}}, ""),
+        ({"term": {"_id": "x"}}, ""),
+        ({"term": {"join#a": "x"}}, ""),
+        ({"term": {"{value}": "x"}}, ""),
+        ({"term": "a"}, ""),
+        ({"term": {}, "range": {}}, ""),
+        ("a", ""),
+    ],
+)
+def test_fields_of_clauses_that_must_match(query: Any, fields: str) -> None:
+    assert needed_fields(query) == ([fields] if "." in fields else list(fields))
+
+
+@pytest.mark.parametrize(
+    ("types", "is_missing"),
+    [
+        ({}, True),
+        ({"a.b": {"unmapped": {}}}, True),
+        ({"a.b": {"keyword": {}, "unmapped": {}}}, False),
+        ({"a.b.c": {"long": {}}}, False),
+        ({"a": {"object": {}}}, True),
+        ({"a": {"keyword": {}}}, True),
+        ({"a": {"flattened": {}}}, False),
+    ],
+)
+def test_a_field_of_one_index_is_there(types: Any, is_missing: bool) -> None:
+    """Also an object, which some servers tell by its fields alone, and what is in a field that keeps whole objects."""
+    assert asked_names(["a.b"]) == ["a.b", "a.b.*", "a"]
+    assert missing_field(["a.b"], types) == ("a.b" if is_missing else None)
