@@ -35,6 +35,16 @@ MISTAKES: dict[str, Mistake] = {
         '[api]\nauth = { baerer = "s3cret" }',
         "api.auth: no key of this table tells the kind of credentials. Did you mean 'bearer'?",
     ),
+    "auth kind misspelt beside another": (
+        "[api]",
+        '[api]\nauth = { token_url = "https://id.example.com", client_id = "a", refresh_tokne = "${T}" }',
+        "api.auth.refresh_tokne: unknown key. Did you mean 'refresh_token'?",
+    ),
+    "auth kind left out": (
+        "[api]",
+        '[api]\nauth = { client_id = "a", client_secret = "${T}", header = "X-Token" }',
+        "api.auth.client_id: unknown key. Write `token_url`, `refresh_token` or `jwt` too.",
+    ),
     "auth number": (
         "[api]",
         "[api]\nauth = { bearer = 12345 }",

@@ -61,7 +61,7 @@ MISTAKES: dict[str, Mistake] = {
     "a token that goes nowhere": (
         IDS,
         feed('token = "sync"'),
-        "streams.flights.incremental.feed: a token is sent in one place: name query or body. A link needs none of "
+        "streams.flights.incremental.feed: a token is sent in one place. Write `query` or `body`; for a link none of "
         "them.",
     ),
     "a feed of a body without one": (

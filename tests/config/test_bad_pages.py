@@ -110,6 +110,16 @@ MISTAKES: dict[str, Mistake] = {
         'pages = { curser = "next" }',
         "streams.flights.pages: no key of this table tells the kind of paging. Did you mean 'cursor'?",
     ),
+    "pages without the kind": (
+        PAGES,
+        'pages = { size = 100, more = "has_more" }',
+        "streams.flights.pages: no key of this table tells the kind of paging. Write `page` too.",
+    ),
+    "pages swapped letters": (
+        PAGES,
+        'pages = { page = "page", pagse = "pages" }',
+        "streams.flights.pages.pagse: unknown key. Did you mean 'pages'?",
+    ),
     "pages empty": (
         PAGES,
         "pages = { }",
@@ -119,8 +129,8 @@ MISTAKES: dict[str, Mistake] = {
         PAGES,
         'pages = { cursor = "next" }',
         (
-            "streams.flights.pages: a cursor is sent back in one place: name a query parameter, a path of the "
-            "body, or a header."
+            "streams.flights.pages: a cursor is sent back in one place. Write `query` (a parameter), `body` (a path of "
+            "the JSON body) or `header`."
         ),
     ),
     "pages body": (

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
 from haulier.config.environment import has_reference
-from haulier.config.place import Place, name_kind, one_of, suggest
+from haulier.config.place import Place, name_kind, nearest, one_of, suggest
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -71,7 +71,8 @@ class TableShape:
             if has_reference(name):
                 raise place.at(name).error("a key cannot come from the environment.", "Use variables in values only.")
             if name not in known:
-                raise place.at(name).error("unknown key.", suggest(name, known))
+                free = [other for other in known if other not in value]
+                raise place.at(name).error("unknown key.", suggest(name, free if nearest(name, free) else known))
         if self.one_of:
             self._require_one(value, place)
         return TableReader(value, place)

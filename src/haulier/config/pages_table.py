@@ -19,7 +19,7 @@ from haulier.api.paging.positions import Offset, PageNumber
 from haulier.config.environment import fill_variables
 from haulier.config.fields import Field, TableShape
 from haulier.config.lookups import PathText
-from haulier.config.place import Place, show, suggest
+from haulier.config.place import Place, nearest, show, suggest
 from haulier.config.value_kinds import Choice, Flag, ListOf, NamedValue, OneOfTables, TableOf, Text, WholeNumber
 
 MORE = Field("more", Text(), "The path of a flag that is true where more pages follow.", 'more = "has_more"')
@@ -398,5 +398,5 @@ def _word(text: str, value: str, place: Place) -> Paginator:
         raise place.error(
             f"the kind of paging {text!r} needs more than its name.", f"Write pages = {{ {example}, ... }}."
         )
-    near = suggest(text, [*WORDS, *TABLES])
-    raise place.error(f"{show(value)} is not a kind of paging.", near if near.startswith("Did") else _REMEDY)
+    near = nearest(text, [*WORDS, *TABLES])
+    raise place.error(f"{show(value)} is not a kind of paging.", suggest(text, [near]) if near else _REMEDY)

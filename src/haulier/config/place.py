@@ -107,9 +107,16 @@ def one_of(names: Iterable[str]) -> str:
 
 
 def suggest(found: str, known: Iterable[str]) -> str:
-    """``Did you mean 'records'?``, or the names to choose from."""
+    """``Did you mean 'records'?``, or the names to choose from; "" without any."""
     names = list(known)
-    near = difflib.get_close_matches(found.lower(), names, n=1, cutoff=0.6)
-    if near:
-        return f"Did you mean {near[0]!r}?"
-    return f"Available: {', '.join(names)}."
+    if near := nearest(found, names):
+        return f"Did you mean {near!r}?"
+    return f"Available: {', '.join(names)}." if names else ""
+
+
+def nearest(found: str, known: Iterable[str]) -> str:
+    """The name that was meant; "" if none is near. Swapped letters are the nearest."""
+    names, lower = list(known), found.lower()
+    swapped = [name for name in names if sorted(name) == sorted(lower)]
+    near = swapped or difflib.get_close_matches(lower, names, n=1, cutoff=0.6)
+    return near[0] if near else ""

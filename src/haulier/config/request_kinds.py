@@ -15,7 +15,7 @@ from haulier.api.records.record_keys import key_paths
 from haulier.api.settings import Api
 from haulier.config.environment import fill_variables, has_reference
 from haulier.config.fields import Field, TableShape
-from haulier.config.place import Place, name_kind, show
+from haulier.config.place import Place, name_kind, nearest, show
 from haulier.config.value_kinds import Choice, Text, errors_at, unexpected
 from haulier.errors import UsageError
 from haulier.sources.recipe import Pairs
@@ -142,7 +142,7 @@ class QueryPairs:
         return tuple(pairs)
 
     def _sent(self, value: Any, place: Place) -> str:
-        if not self.are_of_form and isinstance(value, Mapping) and ENCODED.name in value:
+        if not self.are_of_form and isinstance(value, Mapping) and any(nearest(name, [ENCODED.name]) for name in value):
             return ENCODED_VALUE.open(value, place).need(ENCODED)
         return _sent(value, place)
 

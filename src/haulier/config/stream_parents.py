@@ -25,11 +25,15 @@ def check_parents(streams: Mapping[str, StreamRecipe], place: Place) -> None:
     """`SourceFileError` unless every parent is another stream of the file, and the one at the top is divided."""
     for name, recipe in streams.items():
         if recipe.parent is not None and streams.get(recipe.parent.stream) in (None, recipe):
-            others = [other for other in streams if other != name]
+            parent = recipe.parent.stream
+            remedy = suggest(parent, [other for other in streams if other != name])
             raise (
                 place.at(name)
                 .at("parent")
-                .error(f"there is no other stream {recipe.parent.stream!r}.", suggest(recipe.parent.stream, others))
+                .error(
+                    f"there is no other stream {parent!r}.",
+                    remedy or "A parent is another stream of this file: write it, too.",
+                )
             )
     for name, recipe in streams.items():
         if recipe.parent is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -12,7 +12,7 @@ from typing import Any, Generic, TypeVar
 from haulier.api.identity.auth import Secret
 from haulier.config.environment import fill_variables, has_reference, read_secret
 from haulier.config.fields import Kind, TableReader, TableShape
-from haulier.config.place import Place, name_kind, one_of, show, suggest
+from haulier.config.place import Place, name_kind, nearest, one_of, show, suggest
 from haulier.errors import SourceFileError, UsageError
 from haulier.items.windows import parse_duration
 
@@ -77,8 +77,8 @@ class Choice:
         text = fill_variables(value, place, is_secret=False) if isinstance(value, str) else value
         if text not in self.words:
             wanted = one_of(f'"{word}"' for word in self.words)
-            near = suggest(text, self.words) if isinstance(text, str) else ""
-            remedy = near if near.startswith("Did") else f"Write, for example: {example}"
+            is_near = isinstance(text, str) and nearest(text, self.words)
+            remedy = suggest(text, self.words) if is_near else f"Write, for example: {example}"
             raise place.error(f"expected {wanted}, found {show(value)}.", remedy)
         return str(text)
 
@@ -233,6 +233,9 @@ class TableBy(Generic[T]):
         return self.shape.schema()
 
 
+_MOST_NAMED = 4
+
+
 class OneOfTables(Generic[T]):
     """A table of one of several shapes, told by a key: where one shape has the key of another too, by its own."""
 
@@ -250,17 +253,20 @@ class OneOfTables(Generic[T]):
                 f"`{told[0]}` and `{told[1]}` cannot be used together.", "Keep the one that the API uses."
             )
         if not told:
-            near = [words for name in value if (words := suggest(name, self.tables)).startswith("Did")]
-            raise place.error(f"no key of this table tells the {self.what}.", near[0] if near else self.remedy)
+            raise place.error(f"no key of this table tells the {self.what}.", self._telling(value) or self.remedy)
+        known = [field.name for field in self.tables[told[0]].shape.fields]
         for name in value:
-            if not self._has(told[0], name) and (words := suggest(name, self._names(told[0]))).startswith("Did"):
-                raise place.at(name).error("unknown key.", words)
+            if name not in known and not nearest(name, known) and (remedy := self._telling([told[0], name])):
+                raise place.at(name).error("unknown key.", remedy)
         return self.tables[told[0]].read(value, place, example)
 
-    def _names(self, told: str) -> list[str]:
-        """Keys of the shape, and those that tell another one that has the same key."""
-        own = [field.name for field in self.tables[told].shape.fields]
-        return [*own, *(other for other in self.tables if other not in own and self._has(other, told))]
+    def _telling(self, names: Iterable[str]) -> str:
+        """Which key was misspelt, or left out, that would tell the kind with these; "" where that is not known."""
+        for name in names:
+            if not any(self._has(table, name) for table in self.tables) and nearest(name, self.tables):
+                return suggest(name, self.tables)
+        tables = [table for table in self.tables if names and all(self._has(table, name) for name in names)]
+        return f"Write {one_of(f'`{table}`' for table in tables)} too." if 0 < len(tables) <= _MOST_NAMED else ""
 
     def _told(self, value: Mapping[str, Any]) -> list[str]:
         given = [name for name in self.tables if name in value]

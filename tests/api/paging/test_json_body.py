@@ -43,7 +43,11 @@ def test_a_value_is_set(body: Any, path: str, changed: Any) -> None:
 @pytest.mark.parametrize(
     ("body", "path", "words"),
     [
-        ({"a": [1]}, "a.2", r"a list of 1 on the way to 'a\.2', in which '2' is no place. Write a number from 0 to 1"),
+        (
+            {"a": [1]},
+            "a.2",
+            r"a list of 1 on the way to 'a\.2', in which '2' is no place. Write an object there",
+        ),
         ({"a": [1]}, "a.next", r"a list of 1 on the way to 'a\.next', in which 'next' is no place"),
     ],
 )

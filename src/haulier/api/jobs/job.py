@@ -117,7 +117,9 @@ def _check_origin(text: str) -> None:
     try:
         scheme, host, _ = origin(text)
     except LinkError as error:
-        raise UsageError(f"The download_origin {text!r} is no origin: {error}.") from error
+        raise UsageError(
+            f"The download_origin {text!r} is no origin: {error}. Write scheme and host: https://files.example.com"
+        ) from error
     if text.rstrip("/").count("/") != 2:
         raise UsageError(f"The download_origin {text!r} has a path. Write scheme and host alone.")
     if scheme != "https" and host not in LOOPBACK_HOSTS:

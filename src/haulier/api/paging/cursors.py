@@ -37,7 +37,8 @@ class Key:
             raise UsageError("A cursor is read from one place: a path of the body, or a header. Name one.")
         if sum(map(bool, (self.query, self.body, self.header))) != 1:
             raise UsageError(
-                "A cursor is sent back in one place: name a query parameter, a path of the body, or a header."
+                "A cursor is sent back in one place. Write `query` (a parameter), `body` (a path of the JSON body) or "
+                "`header`."
             )
         for path in (self.at, self.body):
             if path:
@@ -189,7 +190,8 @@ class Seek:
         check_path(self.key)
         if bool(self.query) == bool(self.body):
             raise UsageError(
-                "The key of the last record is sent in one place: name a query parameter, or a path of the body."
+                "The key of the last record is sent in one place. Write `query` (a parameter) or `body` (a path of the "
+                "JSON body)."
             )
         if "{key}" not in self.template:
             raise UsageError(f"The template {self.template!r} has no place for the key. Write '{{key}}' where it goes.")

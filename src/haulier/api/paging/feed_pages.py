@@ -67,7 +67,7 @@ class Feed:
             if self.header not in VALIDATORS or self.query or self.body:
                 raise UsageError(f"A condition needs one of the headers {' and '.join(VALIDATORS)}, and no parameter.")
         elif bool(self.link) == bool(self.query or self.body) or (self.query and self.body):
-            raise UsageError("A token is sent in one place: name query or body. A link needs none of them.")
+            raise UsageError("A token is sent in one place. Write `query` or `body`; for a link none of them.")
 
     @property
     def where(self) -> str:

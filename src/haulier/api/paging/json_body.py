@@ -40,8 +40,8 @@ def _with_value(node: Any, keys: list[str], value: Any, path: str) -> Any:
     place = int(key) if key.isdigit() else len(node) + 1
     if place > len(node):
         raise UsageError(
-            f"The body has a list of {len(node)} on the way to {path!r}, in which {key!r} is no place. Write a number "
-            f"from 0 to {len(node)} there."
+            f"The body has a list of {len(node)} on the way to {path!r}, in which {key!r} is no place. Write an object "
+            f"there, or a number from 0 to {len(node)} in the path."
         )
     old = node[place] if place < len(node) else None
     return [*node[:place], _with_value(old, rest, value, path), *node[place + 1 :]]
