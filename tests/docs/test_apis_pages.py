@@ -117,11 +117,12 @@ def test_the_recipe_with_a_certificate_pulls_every_record(
     assert pulled(tmp_path, "bank") == api.lines
 
 
-@pytest.mark.parametrize("name", ["github", "notion", "drive"])
+@pytest.mark.parametrize("name", ["github", "notion", "drive", "search"])
 def test_try_shows_a_page_of_the_recipe(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """As the first page says: `haulier try` shows the requests and the first records, and writes nothing."""
+    """As the first page says: `haulier try` shows the requests and the first records, and writes nothing. Where
+    the item is too large for the API, those of its first part."""
     with serving(APIS[name]().answer) as url:
         file = saved(RECIPES[name], url, tmp_path, monkeypatch)
         assert main(["try", str(file), "--json"]) == 0

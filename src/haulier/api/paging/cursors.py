@@ -209,8 +209,8 @@ class Seek:
             raise BodyError("the API says that there is more, but the page holds no records to go on from")
         key = raw_at(bytes(answer.page.records[-1]), self.key)
         if key is None or bytes(key) == b"null" or ends_with_null(key):
-            lack = f"the last record has nothing at {self.key!r}, the key that the next page is asked for with"
-            raise BodyError(lack, Shape.NONE)
+            lack = f"the last record has nothing at {self.key!r}, the key that the next page is asked for with (`seek`)"
+            raise BodyError(lack, Shape.RECORD)
         keys = seek_keys(self.key)
         if not self.is_inclusive:
             keys.check(answer.page.records, is_first_page=answer.is_first)

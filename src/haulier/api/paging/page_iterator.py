@@ -369,7 +369,7 @@ class PageIterator:
             more = " or more" if is_at_least else ""
             raise ApiError(
                 f"{self._shown(request)}: the API has {total} records here{more}, and hands out no more than {cap} for "
-                "one query (`divide`). The item is divided; with a smaller step it would not have to be.",
+                "one query (`divide`). The item is divided; with smaller items it would not have to be.",
                 action=Action.SPLIT,
             )
 

@@ -10,6 +10,7 @@ from itertools import islice
 
 import click
 
+from haulier.api.errors import Action, ApiError
 from haulier.app.app import App
 from haulier.app.open_source import LiveSource, Options, open_live
 from haulier.app.source_loader import load_app
@@ -167,20 +168,40 @@ class _TryResult:
 
 async def _try_pages(source: LiveSource, mode: str, item: WorkItem, pages: int, printer: RequestPrinter) -> _TryResult:
     """Work the first pages of an item; if it is divided, of its first child that has records, however far down."""
-    tried = await _pages_of(source, mode, item, pages, printer)
+    tried = await _pages_below_cap(source, mode, item, pages, printer)
     what, above = "The item is divided; its", [item_key(item)]
     while (child := tried.child) is not None and not tried.pages:
         require_end(child, above)
         say(f"{what} first child is {item_key(child)}.")
         found = _TryResult([])
         for part in islice(child_parts(source.app, child), MAX_CHILDREN):
-            found = await _pages_of(source, mode, part, pages, printer)
+            found = await _pages_below_cap(source, mode, part, pages, printer)
             if found.pages or found.child is not None:
                 break
         if found.child is None:
             return _TryResult(found.pages, child)
         tried, what = found, "That one is divided too; its"
     return tried
+
+
+async def _pages_below_cap(
+    source: LiveSource, mode: str, item: WorkItem, pages: int, printer: RequestPrinter
+) -> _TryResult:
+    """Of the item, or of its first part that the API does not refuse as too large."""
+    part, above = item, [item_key(item)]
+    while True:
+        try:
+            found = await _pages_of(source, mode, part, pages, printer)
+        except ApiError as error:
+            parts = source.app.divide(part) if error.action is Action.SPLIT else ()
+            if not parts:
+                raise
+            require_end(parts[0], above)
+            why = str(error) if part is item else "That one is divided, too."
+            say(f"{why} Its first part is {item_key(parts[0])}.")
+            part = parts[0]
+        else:
+            return found if part is item or not found.pages else replace(found, child=part)
 
 
 async def _pages_of(source: LiveSource, mode: str, item: WorkItem, pages: int, printer: RequestPrinter) -> _TryResult:
