@@ -27,6 +27,22 @@ MISTAKES: dict[str, Mistake] = {
             "only_start = true, if each item is one ID."
         ),
     ),
+    "an ID as a text": (
+        LAST,
+        'last = "tt0400"',
+        (
+            'streams.flights.full.ids.last: expected a whole number, found "tt0400". Write last = 400; where IDs are '
+            'such texts, prefix = "tt" and digits = 4 too.'
+        ),
+    ),
+    "an ID with more digits than each has": (
+        LAST,
+        'last = 9999\nprefix = "tt"\ndigits = 4',
+        (
+            "streams.flights.full.ids: the ID 10000 cannot be written as 'tt' and 4 digits, and an item is told by it. "
+            'Write more `digits`; or, if it is one past the last ID, bounds = { end = "inclusive" }.'
+        ),
+    ),
     "an alphabet with halves of characters": (
         IDS,
         VALUES + 'prefixes = { of = "\\uD700-\\uE000" }',

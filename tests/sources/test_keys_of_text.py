@@ -126,19 +126,22 @@ async def test_a_last_id_that_is_written_otherwise_is_an_error(newest: Any) -> N
     found = "a number" if isinstance(newest, int) else "text"
     assert str(caught.value) == (
         f"streams.titles.full.ids.last: GET /newest was answered, but the value at 'id' is {found}, not 'tt' and 4 "
-        'digits. Correct `at` or the query of `last`, or write `empty = "no items"` there if the API may hold nothing.'
+        "digits. Correct `prefix` or `digits`, or the `at` of `last`."
     )
 
 
-async def test_a_number_with_zeros_in_front_is_a_text() -> None:
+@pytest.mark.parametrize(
+    ("newest", "what", "write"), [("0023", "zeros", ""), ("tt0023", "letters", "the letters in `prefix`, and ")]
+)
+async def test_a_number_with_zeros_or_letters_in_front_is_a_text(newest: str, what: str, write: str) -> None:
     """Asked for as numbers, 1 to 24 would be texts behind all that the API has."""
     ids = replace(IDS, written=WrittenIds())
-    async with serving(Library(newest="0023")) as context:
+    async with serving(Library(newest=newest)) as context:
         with pytest.raises(UsageError) as caught:
             await hauled(replace(TITLES, full=ids), context)
     assert str(caught.value) == (
-        "streams.titles.full.ids.last: GET /newest was answered, and the ID has zeros in front, which a number does "
-        "not keep. Write how many digits each ID has: digits = 4"
+        f"streams.titles.full.ids.last: GET /newest was answered, and the ID has {what} in front, which a number does "
+        f"not keep. Write {write}how many digits each ID has: digits = 4"
     )
 
 

@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from haulier.api.body_format import BodyFormat
+from haulier.api.errors import ApiError
 from haulier.api.paging.paginator import Single
 from haulier.api.paging.positions import PageNumber
 from haulier.api.records.page import Page
@@ -107,6 +108,17 @@ async def test_a_list_of_something_else_is_an_error(lookup: ListLookup, reason: 
         with pytest.raises(UsageError) as caught:
             await planned(echo(ValuesRecipe(lookup)), context)
     assert str(caught.value) == f"streams.echo.full.values.from: GET /authors: {reason}. Correct `at`."
+
+
+async def test_a_misspelt_path_of_the_list_is_told_with_the_keys_of_its_own_table() -> None:
+    """A stream would be told to write `empty = ["absent"]`, which this table does not have."""
+    async with serving(Blog()) as blog, situation(Api(blog.url)) as context:
+        with pytest.raises(ApiError) as caught:
+            await planned(echo(ValuesRecipe(replace(AUTHORS, records="authosr"))), context)
+    text = str(caught.value)
+    assert text.startswith("streams.echo.full.values.from: GET ")
+    assert "there is nothing at 'authosr'" in text
+    assert ' Correct `records` or `shape` there, or write `empty = "no items"` there if the API may hold noth' in text
 
 
 async def test_once_is_one_item() -> None:

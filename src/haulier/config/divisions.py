@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import replace
+import re
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from functools import partial
+from typing import Any
 
 from haulier.config.fields import Field, TableReader, TableShape
 from haulier.config.lookups import EDGE_TABLE, EdgeLookup
-from haulier.config.place import Place
+from haulier.config.place import Place, show
 from haulier.config.request_kinds import QueryPairs
 from haulier.config.value_kinds import (
     Choice,
@@ -21,11 +23,13 @@ from haulier.config.value_kinds import (
     TableOf,
     Text,
     WholeNumber,
+    errors_at,
 )
 from haulier.items.bounds import Bounds
 from haulier.items.formats import DAY
 from haulier.items.windows import TimeWindow
 from haulier.items.zones import day_start, zone_of
+from haulier.sources.ids import check_ends
 from haulier.sources.recipe import ALL_AT_ONCE, IdsRecipe, Lookup, WindowsRecipe
 from haulier.sources.written_ids import WrittenIds
 
@@ -47,16 +51,29 @@ TIME_BOUNDS = TableShape(
 )
 
 
+@dataclass(frozen=True)
+class IdNumber(WholeNumber):
+    """The number of an ID, whose letters and zeros other keys write."""
+
+    def read(self, value: Any, place: Place, example: str) -> int:
+        text = re.fullmatch("([^0-9]*)([0-9]+)", value) if isinstance(value, str) else None
+        if text is None:
+            return super().read(value, place, example)
+        prefix = f'prefix = "{text[1]}" and ' if text[1] else ""
+        remedy = f"Write {place.name} = {int(text[2])}; where IDs are such texts, {prefix}digits = {len(text[2])} too."
+        raise place.error(f"expected a whole number, found {show(value)}.", remedy)
+
+
 QUERY = Field(
     "query",
     QueryPairs(),
     "Query parameters that tell the API the item, with {start} and {end}.",
     'query = { id__gte = "{start}", id__lt = "{end}" }',
 )
-FIRST = Field("first", NumberOr(WholeNumber(0), EDGE_TABLE), "The lowest ID.", "first = 1")
+FIRST = Field("first", NumberOr(IdNumber(0), EDGE_TABLE), "The lowest ID.", "first = 1")
 LAST = Field(
     "last",
-    NumberOr(WholeNumber(0), EDGE_TABLE),
+    NumberOr(IdNumber(0), EDGE_TABLE),
     "The highest ID: a number, or a request for it.",
     'last = { get = "/items/newest", at = "id" }',
     is_required=True,
@@ -158,7 +175,7 @@ def read_ids(table: TableReader) -> IdsRecipe:
             "IDs that are text of different lengths do not have the order of their numbers: 'A-10' comes before 'A-9'.",
             "Write how many digits each has: digits = 7; or step = 1 and only_start = true, if each item is one ID.",
         )
-    return IdsRecipe(
+    recipe = IdsRecipe(
         written=WrittenIds(**table.arguments(ID_PREFIX, ID_DIGITS)),
         bounds=table.get(IDS_BOUNDS, Bounds(granule=1)),
         first=_lookup(first),
@@ -166,6 +183,10 @@ def read_ids(table: TableReader) -> IdsRecipe:
         may_be_empty=any(isinstance(edge, EdgeLookup) and edge.may_be_empty for edge in (first, last)),
         **table.arguments(QUERY, IDS_STEP, ONLY_START),
     )
+    if isinstance(recipe.first, int) and isinstance(recipe.last, int):
+        with errors_at(table.place):
+            check_ends(recipe, recipe.first, recipe.last)
+    return recipe
 
 
 def read_new_ids(table: TableReader) -> IdsRecipe:

@@ -17,7 +17,13 @@ from haulier.sources.templates import PlaceholderValues
 if TYPE_CHECKING:
     from haulier.api.client import ItemApi
 
-_ZEROS = re.compile("0[0-9]+")
+_TEXT_ID = re.compile("(?P<letters>[^0-9]*[A-Za-z][^0-9]*)(?P<digits>[0-9]+)|(?P<zeros>0[0-9]+)")
+
+
+def check_ends(recipe: IdsRecipe, first: int, last: int) -> None:
+    """Raises `UsageError` if the ends of all items, as an API is told them, cannot be written."""
+    start, end = recipe.bounds.of(IdRange(first, last + 1))
+    recipe.written.check_ends(int(start), last if recipe.only_start else int(end))
 
 
 class IdsDivision:
@@ -72,8 +78,10 @@ class IdsDivision:
             raise UsageError(
                 f"{self._where}.last: the last ID is {last}, below the first, {first}. {self._empty_remedy('last')}"
             )
-        start, end = self._recipe.bounds.of(IdRange(first, last + 1))
-        self._recipe.written.check_ends(int(start), last if self._recipe.only_start else int(end), self._where)
+        try:
+            check_ends(self._recipe, first, last)
+        except UsageError as error:
+            raise UsageError(f"{self._where}: {error}") from error
         return first, last
 
     async def _edge(self, api: ItemApi, name: str, edge: int | Lookup) -> int | None:
@@ -83,19 +91,20 @@ class IdsDivision:
         found = await ask(api, edge)
         if isinstance(found, MissingValue) and found.is_empty and self._recipe.may_be_empty:
             return None
-        written = self._recipe.written
-        if written.are_numbers and isinstance(found, str) and _ZEROS.fullmatch(found):
+        written, answered = self._recipe.written, f"{self._where}.{name}: {edge.method} {edge.path} was answered"
+        if written.are_numbers and isinstance(found, str) and (text := _TEXT_ID.fullmatch(found)):
+            what, write = ("zeros", "") if text["zeros"] else ("letters", "the letters in `prefix`, and ")
             raise UsageError(
-                f"{self._where}.{name}: {edge.method} {edge.path} was answered, and the ID has zeros in front, which a "
-                f"number does not keep. Write how many digits each ID has: digits = {len(found)}"
+                f"{answered}, and the ID has {what} in front, which a number does not keep. Write {write}how many "
+                f"digits each ID has: digits = {len(text['zeros'] or text['digits'])}"
             )
         if written.are_numbers or isinstance(found, MissingValue):
             return whole_number(found, edge, f"{self._where}.{name}", self._empty_remedy(name))
         number = written.number_in(found)
         if number is None:
             raise UsageError(
-                f"{self._where}.{name}: GET {edge.path} was answered, but the value at {edge.at!r} is "
-                f"{describe(found)}, not {written.words}. {self._empty_remedy(name)}"
+                f"{answered}, but the value at {edge.at!r} is {describe(found)}, not {written.words}. Correct "
+                f"`prefix` or `digits`, or the `at` of `{name}`."
             )
         return number
 

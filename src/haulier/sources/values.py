@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from msgspec import Raw
 
+from haulier.api.errors import ApiError, Shape
 from haulier.api.paging.paginator import text_of_raw
 from haulier.api.records.paths import describe, explain_missing, raw_at
 from haulier.errors import UsageError
@@ -14,6 +15,10 @@ from haulier.sources.prefixes import Prefixes
 from haulier.sources.recipe import ListLookup, OnceRecipe, Pairs, ValuesRecipe
 from haulier.sources.scalars import scalar_text
 from haulier.sources.templates import KEY, PlaceholderValues
+
+_NO_LIST = {Shape.MISSING, Shape.ASTRAY, Shape.NULL, Shape.NO_BODY, Shape.NOT_A_LIST, Shape.NOT_OF_SHAPE}
+_LIST_ADVICE = "Correct `records` or `shape` there"
+_MAY_BE_EMPTY = ', or write `empty = "no items"` there if the API may hold nothing.'
 
 
 class ValuesDivision:
@@ -88,15 +93,21 @@ async def values_of(recipe: ValuesRecipe, where: str, context: Context) -> Async
         format=values.format,
         empty=_empty_forms(recipe, values),
     )
-    async for page in listed:
-        for place, record in enumerate(page.records):
-            is_empty = False
-            key = page.keys[place] if values.at == KEY and place < len(page.keys) else None
-            yield _value(bytes(record), values, where) if key is None else text_of_raw(Raw(key), KEY)
+    try:
+        async for page in listed:
+            for place, record in enumerate(page.records):
+                is_empty = False
+                key = page.keys[place] if values.at == KEY and place < len(page.keys) else None
+                yield _value(bytes(record), values, where) if key is None else text_of_raw(Raw(key), KEY)
+    except ApiError as error:
+        # Advice about a stream names keys that this table has not.
+        advice = error.shape.remedy if error.shape in _NO_LIST else ""
+        text = str(error).replace(advice, f"{_LIST_ADVICE}{_MAY_BE_EMPTY}") if advice else str(error)
+        error.args = (f"{where}.from: {text}",)
+        raise
     if is_empty and not recipe.may_be_empty:
         raise UsageError(
-            f"{where}.from: GET {values.path} was answered with an empty list. Correct the query, or write "
-            '`empty = "no items"` there if the API may hold nothing.'
+            f"{where}.from: GET {values.path} was answered with an empty list. Correct the query{_MAY_BE_EMPTY}"
         )
 
 

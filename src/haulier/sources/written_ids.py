@@ -43,7 +43,7 @@ class WrittenIds:
         match = re.fullmatch(f"{re.escape(self.prefix)}([0-9]{digits})", found) if isinstance(found, str) else None
         return None if match is None else int(match[1])
 
-    def check_ends(self, start: int, end: int, where: str) -> None:
+    def check_ends(self, start: int, end: int) -> None:
         """Raises `UsageError` if the ends of all items, as an API is told them, cannot be written."""
         try:
             self.of(start)
@@ -51,6 +51,6 @@ class WrittenIds:
         except ItemError as error:
             problem = str(error).removesuffix(".")
             raise UsageError(
-                f"{where}: {problem}, and an item is told by it. Write more `digits`; or, if it is one past the last "
-                'ID, bounds = { end = "inclusive" }.'
+                f"{problem}, and an item is told by it. Write more `digits`; or, if it is one past the last ID, "
+                'bounds = { end = "inclusive" }.'
             ) from error
