@@ -208,7 +208,7 @@ async def test_each_value_has_a_feed_of_its_own() -> None:
     ("arguments", "text"),
     [
         ({"token": "sync"}, "A token is sent in one place. Write `query` or `body`"),
-        ({"link": "delta", "query": "since"}, "A link needs none of them."),
+        ({"link": "delta", "query": "since"}, "for a link none of them."),
         ({"link": "delta", "token": "sync"}, "Name one."),
         ({"header": "X-Version", "is_condition": True}, "one of the headers ETag and Last-Modified"),
     ],
