@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from haulier.items.feed_start import shown_parameters
+from haulier.items.feed_start import redacted_parameters, shown_parameters
 from haulier.runs.poison.index import PoisonLine
 from haulier.runs.poison.records import PoisonGroup
 from haulier.runs.poison.story import PoisonStory, StoryEvent
@@ -80,10 +80,10 @@ def _cells(group: PoisonGroup) -> tuple[str, ...]:
     return f"{group.items:,}", group.reason, status, group.error_class, newest, group.key
 
 
-def show_story(story: PoisonStory, locate: Callable[[str], str]) -> None:
+def show_story(story: PoisonStory, locate: Callable[[str], str], redact: Callable[[str], str]) -> None:
     """``locate`` tells where a path of the lake is."""
     record = story.newest
-    for name, value in _facts(record, locate).items():
+    for name, value in _facts(record, locate, redact).items():
         click.echo(f"{name:12} {value}")
     click.echo("\nWhat happened:")
     for event in story.events:
@@ -98,12 +98,12 @@ def show_story(story: PoisonStory, locate: Callable[[str], str]) -> None:
         click.echo(f"\n{record.traceback.rstrip()}")
 
 
-def _facts(record: PoisonRecord, locate: Callable[[str], str]) -> dict[str, object]:
+def _facts(record: PoisonRecord, locate: Callable[[str], str], redact: Callable[[str], str]) -> dict[str, object]:
     body = {"answer": locate(record.body)} if record.body else {}
     return {
         "key": record.key,
         "kind": record.kind,
-        "parameters": shown_parameters(bytes(record.payload)).decode(),
+        "parameters": shown_parameters(redacted_parameters(bytes(record.payload), redact)).decode(),
         "reason": record.reason,
         "status": "-" if record.status is None else record.status,
         "failures": record.failures,

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from haulier.api.http.redactor import is_telling
-from haulier.api.identity.auth import Secret
+from haulier.api.identity.auth import Secret, found_value, without_line_end
 from haulier.config.place import Place
 
 # The longest value that is taken for a word of a query rather than for a key. API keys have 16 characters and more.
@@ -28,6 +28,8 @@ def fill_variables(text: str, place: Place, *, is_secret: bool | None = None) ->
             return "${"
         name, default = _reference(match[0], place)
         value = place.source.environ.get(name, "")
+        if is_secret:
+            value = without_line_end(value)
         if not value and default is not None:
             return default
         if name not in place.source.environ:
@@ -77,7 +79,7 @@ class FileSecret(Secret):
     place: Place = field(kw_only=True, compare=False, repr=False)
 
     def reveal(self, environ: Mapping[str, str] | None = None) -> str:
-        value = (self.place.source.environ if environ is None else environ).get(self.name) or self.default
+        value = found_value(self, self.place.source.environ if environ is None else environ)
         if value is None:
             raise _missing(self.name, self.place, is_secret=True)
         return value

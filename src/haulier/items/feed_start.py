@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -45,6 +46,19 @@ def shown_parameters(payload: bytes) -> bytes:
     if not any(mark in payload for mark in (b'"feed"', b"?", b"\\u")):
         return payload
     return msgspec.json.encode(_shown(msgspec.json.decode(payload)))
+
+
+def redacted_parameters(payload: bytes, redact: Callable[[str], str]) -> bytes:
+    """With each text as ``redact`` shows it: a link may have a credential in its path."""
+
+    def redacted(value: Any) -> Any:
+        if isinstance(value, str):
+            return redact(value)
+        if isinstance(value, list):
+            return [redacted(member) for member in value]
+        return {name: redacted(member) for name, member in value.items()} if isinstance(value, dict) else value
+
+    return msgspec.json.encode(redacted(msgspec.json.decode(payload)))
 
 
 def _shown(value: Any) -> Any:

@@ -184,3 +184,14 @@ async def test_secret_headers_of_the_source_are_known_to_the_redactor() -> None:
     headers = (("X-Custom-Token", "canary-1"), ("Accept-Language", "en-GB"))
     async with transport_to("http://127.0.0.1:1", headers=headers, redactor=redactor):
         assert redactor.redact("canary-1 en-GB") == f"{MASK} en-GB"
+
+
+def test_a_line_end_behind_a_variable_is_no_part_of_the_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files of secrets end with one, and a password with it is a wrong one. A space may be a part of it."""
+    for kept, value in (("pa ss ", "pa ss \r\n"), ("x", "x\n")):
+        monkeypatch.setenv("PASSWORD", value)
+        assert env("PASSWORD").reveal() == kept
+    monkeypatch.setenv("PASSWORD", "\n")
+    assert env("PASSWORD", "default").reveal() == "default"
+    with pytest.raises(UsageError, match="PASSWORD is not set"):
+        env("PASSWORD").reveal()

@@ -17,6 +17,15 @@ from haulier.clock import Clock
 from haulier.errors import UsageError
 
 
+def without_line_end(text: str) -> str:
+    """Files of secrets end with one."""
+    return text.rstrip("\r\n")
+
+
+def found_value(secret: Secret, environ: Mapping[str, str]) -> str | None:
+    return without_line_end(environ.get(secret.name, "")) or secret.default
+
+
 @dataclass(frozen=True, slots=True)
 class Secret:
     """The name of an environment variable, read when the client opens. Its value is shown nowhere."""
@@ -26,7 +35,7 @@ class Secret:
 
     def reveal(self, environ: Mapping[str, str] | None = None) -> str:
         """Read the value from ``environ``, or the process's. Raises `UsageError` where it is missing."""
-        value = (os.environ if environ is None else environ).get(self.name) or self.default
+        value = found_value(self, os.environ if environ is None else environ)
         if value is None:
             raise UsageError(f"The environment variable {self.name} is not set. Set it to the credential for this API.")
         return value

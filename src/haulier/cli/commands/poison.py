@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import click
 import msgspec
 
+from haulier.app.known_secrets import redactor_of
 from haulier.app.open_source import OpenSource, open_source
 from haulier.cli.options import run_option
 from haulier.cli.output import emit, say
@@ -121,11 +122,12 @@ async def show_command(call: SourceCall, key: str, run_id: str | None) -> int:
                 f"Run {run.run_id} has no poisoned item {key!r}. `haulier poison list SOURCE --run {run.run_id}` shows "
                 "the keys."
             )
+        redact = redactor_of(call.app).redact
         if call.as_json:
             state, _ = await run_state(source.lake, run.paths)
-            emit(story_document(state, story))
+            emit(story_document(state, story, redact))
             return 0
-        show_story(story, source.lake.locate)
+        show_story(story, source.lake.locate, redact)
         return 0
 
 

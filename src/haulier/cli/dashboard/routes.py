@@ -42,6 +42,7 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
+from haulier.app.known_secrets import redactor_of
 from haulier.app.open_source import OpenSource
 from haulier.cli.dashboard.access import Access
 from haulier.cli.dashboard.actions import Actions, Order, order_of
@@ -55,7 +56,7 @@ from haulier.cli.poison_documents import MAX_SHOWN_ITEMS, story_document
 from haulier.cli.source_command import SourceCall
 from haulier.cli.status.watch import pause_seconds
 from haulier.errors import HaulierError
-from haulier.items.feed_start import shown_parameters
+from haulier.items.feed_start import redacted_parameters, shown_parameters
 from haulier.runs.poison.index import PoisonFilter
 from haulier.runs.poison.story import is_key, read_story
 from haulier.runs.reasons import POISON_REASONS
@@ -167,8 +168,9 @@ class DashboardPage:
                 raise HTTPException(404, f"Run {run.run_id} has no poisoned item {key[:80]!r}.")
             item_state = await view.item_state(key) if story.is_redriven else None
             state, _ = await run_state(lake, run.paths)
-            parameters = shown_parameters(bytes(story.newest.payload)).decode()
-            return document(story_document(state, story) | {"item_state": item_state, "parameters": parameters})
+            redact = redactor_of(self._source.app).redact
+            parameters = shown_parameters(redacted_parameters(bytes(story.newest.payload), redact)).decode()
+            return document(story_document(state, story, redact) | {"item_state": item_state, "parameters": parameters})
 
     async def _redrive(self, request: Request) -> Response:
         return await self._act(request, self._actions.redrive)
