@@ -6,7 +6,7 @@ import asyncio
 import logging
 import random
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Final, Generic, TypeGuard, TypeVar
 
 from haulier.api.answers.advice import advice_of
@@ -26,6 +26,7 @@ from haulier.api.limits.retry_budget import RetryBudget
 from haulier.api.records.first_page import FirstPage
 from haulier.api.records.item_counts import ItemCounts, MovedTotal
 from haulier.api.records.next_sign import SignTotals, StreamSigns
+from haulier.api.scope.answer_notes import FOREIGN_NOTES, AnswerNotes, ApiNotes
 from haulier.api.scope.current_run import current_run
 from haulier.api.scope.gate import Ahead
 from haulier.api.scope.scope import Scope
@@ -42,18 +43,11 @@ MAX_HELD_WAIT_SECONDS: Final = 900.0
 DEFAULT_PAUSE_SECONDS: Final = 60.0
 """Pause where the API does not say how long to wait. It doubles each time, as GitHub wants it."""
 
-CREDENTIAL_PAUSE_SECONDS: Final = 15.0
-"""Pause after refused credentials, so that workers restarted by a supervisor ask no more often."""
-
-MAX_PACE_WAIT_SECONDS: Final = 60.0
-"""Longest announced wait that slows the pace. A longer one is about a quota of an hour or a day."""
-
 MAX_KEPT_BODY_BYTES: Final = 64 * 1024
 """Room for a page of 100 records of 600 bytes."""
 MAX_SUSPECT_RETRIES: Final = 1
 """Such an item was asked for often before."""
 
-_OF_THE_API: Final = frozenset({Action.OUTAGE, Action.PAUSE, Action.AUTH, Action.CONFIG})
 _SHOWN_CHARACTERS: Final = 300
 
 T = TypeVar("T")
@@ -137,7 +131,16 @@ class Requester:
         self._is_suspect = is_suspect
         self._wait_at = parts.settings.wait_at
         self._cookies = ItemCookies() if parts.settings.cookies else None
-        self._cost_at = parts.settings.cost_at
+        self._notes = ApiNotes(
+            parts.scope,
+            parts.patience,
+            parts.settings.cost_at,
+            parts.clock,
+            self._place.stream,
+            parts.rules,
+            parts.findings.warned,
+            self.say_once,
+        )
         self.usage = Usage()
         self._sends = self._waits = 0
         self.awaits_job = False
@@ -220,8 +223,8 @@ class Requester:
         is_repeatable: bool,
     ) -> Answered[T]:
         parts = self._parts
-        is_foreign = request.part == "foreign file"
-        rules = tuple(rules) if is_foreign else (*rules, *parts.rules)
+        notes: AnswerNotes = FOREIGN_NOTES if request.part == "foreign file" else self._notes
+        rules = (*rules, *notes.rules)
         if (is_refusal := refusal_test(rules, is_graphql=expected.graphql_errors is not None)) is not None:
             request = request.replace(is_refusal=is_refusal)
 
@@ -257,7 +260,7 @@ class Requester:
                         judgement = judge_body(error)
                     else:
                         parts.budget.note_success()
-                        parts.scope.note_success(outcome, is_first_page=is_first_page)
+                        notes.note_end(outcome, is_first_page=is_first_page)
                         return Answered(outcome, judgement.action, found)
                 elif judgement.action is Action.OK:
                     try:
@@ -266,46 +269,31 @@ class Requester:
                         judgement = judge_body(error)
                     else:
                         parts.budget.note_success()
-                        if is_foreign:  # It tells nothing of the API, nor does what goes wrong there.
-                            return Answered(outcome, judgement.action, value)
-                        if not request.part:
-                            self._note_cost(outcome)
-                            seconds = outcome.first_byte_seconds
-                            parts.patience.note(self._place.stream, seconds, is_first_page=is_first_page)
-                        parts.scope.note_success(
+                        await notes.note_good(
                             outcome,
-                            request=request if is_repeatable else None,
-                            judged=judge_with_body,
+                            request,
+                            judge_with_body,
                             is_first_page=is_first_page,
+                            is_repeatable=is_repeatable,
                         )
-                        if (seconds := self._cost_wait(outcome)) > 0.0:
-                            await parts.scope.pause(seconds, "the next query costs more than is left")
                         return Answered(outcome, judgement.action, value)
             reason = parts.redactor.redact(judgement.reason)
             is_unwanted = ahead is not None and not ahead.is_wanted
-            if judgement.is_outage and not is_unwanted and not is_foreign:
-                parts.scope.note_failure(outcome if isinstance(outcome, Response) else None, reason)
+            if judgement.is_outage and not is_unwanted:
+                notes.note_outage(outcome, reason)
             wait, is_alone = judgement.retry_after_seconds, False
             if isinstance(outcome, Response) and outcome.status >= 400:
                 self._note_wait(outcome)
             if judgement.action is Action.PAUSE:
-                wait = self._cost_wait(outcome) or None if wait is None else wait
+                wait = notes.cost_wait(outcome) or None if wait is None else wait
                 wait = min(MAX_HELD_WAIT_SECONDS, DEFAULT_PAUSE_SECONDS * 2.0**pauses) if wait is None else wait
-                is_alone = is_foreign or (
-                    isinstance(outcome, Response)
-                    and judgement.is_throttling
-                    and wait <= MAX_PACE_WAIT_SECONDS
-                    and parts.scope.note_throttled(wait, outcome)
-                )
-                if not is_alone:
-                    await parts.scope.pause(wait, reason)
+                is_alone = await notes.pause(wait, reason, outcome, judgement)
                 may_repeat = pauses < MAX_PAUSES_PER_REQUEST
                 pauses += 1
             else:
                 may_repeat = judgement.action is Action.RETRY and repeats < self._max_retries(judgement, outcome)
-            if judgement.action in {Action.AUTH, Action.CONFIG} and not is_foreign:
-                # Every other request would be refused too, and many logins are locked after a few refusals.
-                await parts.scope.pause(CREDENTIAL_PAUSE_SECONDS, reason, is_of_credentials=True)
+            if judgement.action in {Action.AUTH, Action.CONFIG}:
+                await notes.note_refusal(reason)
             is_early = isinstance(outcome, TransportError) and outcome.is_early
             will_repeat = is_early or (may_repeat and (wait or 0.0) <= MAX_HELD_WAIT_SECONDS)
             parts.scope.failures.note(
@@ -323,8 +311,7 @@ class Requester:
                     await self._wait_for(parts.clock.sleep(wait or 0.0))
                 raise UnwantedError
             if not will_repeat:
-                if is_foreign and judgement.final in _OF_THE_API:
-                    judgement = replace(judgement, action=Action.RETRY_LATER)
+                judgement = notes.last_judgement(judgement)
                 if (wait or 0.0) > DAY_SECONDS and (refusal := parts.scope.refusal) is not None:
                     raise refusal
                 raise self._error(request, outcome, judgement, wait)
@@ -383,20 +370,6 @@ class Requester:
     async def _before_follow_up(self) -> None:
         await self._parts.scope.before_follow_up()
         self.usage.requests += 1
-
-    def _cost_wait(self, outcome: Response | TransportError) -> float:
-        if self._cost_at is None or not isinstance(outcome, Response):
-            return 0.0
-        return self._cost_at.seconds(outcome.body, self._parts.clock.now())
-
-    def _note_cost(self, response: Response) -> None:
-        """A misspelt path would limit nothing. Nobody looks again once a stream's answer told the cost."""
-        known = f"{self._place.stream} cost"
-        if self._cost_at is None or known in self._parts.findings.warned:
-            return
-        self._parts.findings.warned.add(known)
-        if lack := self._cost_at.lack(response.body):
-            self.say_once("an answer does not tell what a query costs, so that `cost` limits nothing", missing=lack)
 
     def _note_wait(self, response: Response) -> None:
         """Tell a person once of strange waits (docs/apis/answers.md#how-long-to-wait)."""
