@@ -118,6 +118,8 @@ class Answered(Generic[T]):
     response: Response
     action: Action
     value: T | None
+    is_by_rule: bool = False
+    """A rule found something in the body, and calls it good."""
 
 
 class UnwantedError(Exception):
@@ -276,7 +278,7 @@ class Requester:
                             is_first_page=is_first_page,
                             is_repeatable=is_repeatable,
                         )
-                        return Answered(outcome, judgement.action, value)
+                        return Answered(outcome, judgement.action, value, judgement.is_by_body)
             reason = parts.redactor.redact(judgement.reason)
             is_unwanted = ahead is not None and not ahead.is_wanted
             if judgement.is_outage and not is_unwanted:

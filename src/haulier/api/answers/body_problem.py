@@ -4,15 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import msgspec
-
 from haulier.api.body_format import CSV, PLAIN_JSON, BodyFormat
 from haulier.api.errors import Shape
 from haulier.api.http.login_page import is_login_page
 from haulier.api.http.transport import Response
-from haulier.api.records.empty_forms import failure_at_top
-from haulier.api.records.paths import BOM, is_json
-from haulier.api.records.surrogates import hide
+from haulier.api.records.paths import is_json
 
 _NEUTRAL_TYPES = {"", "text/plain", "application/octet-stream", "binary/octet-stream"}
 """Media types under which JSON is often sent."""
@@ -67,26 +63,6 @@ def _find_line_problem(body: bytes, first: bytes, form: BodyFormat) -> BodyProbl
     if form.kind == CSV and first in _JSON_BEGINNINGS and is_json(body):
         return BodyProblem("JSON instead of CSV", shape=Shape.NOT_CSV)
     return None
-
-
-def find_failure(body: bytes) -> BodyProblem | None:
-    """Look for a failure that stands where records do. What is not JSON is told elsewhere."""
-    try:
-        key = failure_at_top(body)
-    except (msgspec.DecodeError, RecursionError):
-        if body.startswith(BOM):
-            return find_failure(body.removeprefix(BOM))
-        hidden = hide(body)
-        return None if hidden is None or hidden.body == body else find_failure(hidden.body)
-    return None if key is None else failure_problem(key)
-
-
-def failure_problem(key: str) -> BodyProblem:
-    return BodyProblem(
-        f"something at {key!r}, which looks like a failure in place of a record. Write a rule for it: "
-        f'{{ at = "{key}", action = "retry_later" }}; "absent" instead of "retry_later", if there is no such record; '
-        f'or "ok", if it is a field of the record'
-    )
 
 
 def _find_page_problem(body: bytes) -> BodyProblem:

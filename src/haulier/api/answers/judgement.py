@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache
@@ -11,17 +11,20 @@ from typing import assert_never
 
 import msgspec
 
-from haulier.api.answers.body_problem import BodyProblem, find_body_problem, find_failure
+from haulier.api.answers.body_problem import BodyProblem, find_body_problem
 from haulier.api.answers.declared_wait import DeclaredWait, find_wait
 from haulier.api.answers.graphql_errors import ErrorMeaning, find_errors
-from haulier.api.answers.line_failure import find_line_failure
-from haulier.api.body_format import PLAIN_JSON, BodyFormat
+from haulier.api.answers.line_failure import find_line_failure, lines_of
+from haulier.api.answers.record_failure import find_failure
+from haulier.api.body_format import CSV, PLAIN_JSON, BodyFormat
 from haulier.api.errors import CAPTIVE_PORTAL_STATUS, GATEWAY_STATUSES, UNSUPPORTED_STATUSES, Action, Fault, Shape
 from haulier.api.http.ratelimit_headers import is_exhausted, rate_limits
 from haulier.api.http.retry_after import DAY_SECONDS
 from haulier.api.http.transport import HEADER_NAME, Response, TransportError
 from haulier.api.records.empty_forms import EMPTY_LIST_ONLY, EmptyForms
-from haulier.api.records.paths import check_path, raw_at
+from haulier.api.records.paths import EACH, ROOT, check_path, each_at, is_blank, parts_of, raw_at
+from haulier.api.records.record_finder import LIST
+from haulier.api.records.surrogates import hide
 from haulier.errors import UsageError
 
 MAX_RETRIES_IN_PLACE = 4
@@ -70,9 +73,11 @@ class Rule:
     """``Name``: the header is there. ``Name: value``: it has this value, case-insensitively; ``*`` stands for any text.
     Where the header is a list with commas, each value and the whole list are compared."""
     text: str | None = None
-    """Text within the first 8 KiB of the body, case-insensitively. Under a 2xx, longer bodies are not searched."""
+    """Text within the first 8 KiB of the body, case-insensitively. Under a 2xx, neither longer bodies are searched nor
+    records."""
     at: str | None = None
-    """Path in the JSON body with a value that is not null, false, 0 or empty, such as an error object under a 200."""
+    """Path in the JSON body with a value that is not null, false, 0 or empty, such as an error object under a 200.
+    ``*`` is each member of a list or object (``groups.*.error``), and in a body of lines each line (``*.error``)."""
     status_at: str | None = None
     """Path in the JSON body of the status that is meant. The table judges by it; ``action`` applies where there is
     none."""
@@ -87,6 +92,8 @@ class Rule:
         for path in (self.at, self.status_at):
             if path is not None:
                 check_path(path)
+        if self.status_at is not None and EACH in parts_of(self.status_at):
+            raise UsageError(f"`*` in {self.status_at!r} leads to several statuses. Write the path of one.")
         if self.text == "":
             raise UsageError("The text of a rule is empty, so it would apply to every answer.")
         if self.status is None and self.header is None and self.text is None and self.at is None:
@@ -113,8 +120,12 @@ class ExpectedAnswer:
     graphql_errors: tuple[str, ...] | None = None
     """For a GraphQL query: codes of errors that do not matter. None: it is no such query."""
     form: BodyFormat = PLAIN_JSON
-    may_fail_as_record: bool = False
-    """Records are objects that stand where an error object would: one is no record, unless a rule says so."""
+    records: str = ""
+    """Path of the records of a list: where an object that tells a failure would be taken for one of them, or passed
+    over, it is a failure, unless a rule says what it is."""
+    shape: str = LIST
+    records_in: Callable[[bytes], Sequence[bytes]] | None = None
+    """The records of a body, in which the text of a rule is no message."""
 
 
 EXPECTED_PAGE = ExpectedAnswer()
@@ -138,7 +149,7 @@ def judge(
         case BodyProblem():
             return _by_problem(outcome)
         case Response():
-            rule = next((rule for rule in rules if applies(rule, outcome)), None)
+            rule = next((rule for rule in rules if applies(rule, outcome, expected)), None)
             if rule is None and _is_good(outcome.status):
                 failed = None if expected.graphql_errors is None else _by_errors(outcome, expected, now, wait_at)
                 return failed or _by_body(outcome, expected)
@@ -283,9 +294,16 @@ def _by_body(response: Response, expected: ExpectedAnswer) -> Judgement:
     if response.status in _NO_CONTENT:
         return Judgement(Action.RETRY_LATER, f"status {response.status}, which has no content", shape=Shape.NO_BODY)
     problem = find_body_problem(response, expected.form) if expected.wants_json else None
-    if problem is None and expected.may_fail_as_record and expected.graphql_errors is None:
-        problem = (find_line_failure if expected.form.has_lines else find_failure)(response.body)
+    problem = problem or _find_failure(response.body, expected)
     return _OK if problem is None else _by_problem(problem)
+
+
+def _find_failure(body: bytes, expected: ExpectedAnswer) -> BodyProblem | None:
+    if not expected.records or expected.graphql_errors is not None:
+        return None
+    if not expected.form.has_lines:
+        return find_failure(body, expected.records, expected.shape)
+    return find_line_failure(body) if expected.records == ROOT and expected.form.kind != CSV else None
 
 
 def _by_problem(problem: BodyProblem) -> Judgement:
@@ -316,7 +334,7 @@ def _by_rule(rule: Rule, status: int, wait: float | None) -> Judgement:
     return _with_wait(judgement, wait)
 
 
-def applies(rule: Rule, response: Response) -> bool:
+def applies(rule: Rule, response: Response, expected: ExpectedAnswer = EXPECTED_PAGE) -> bool:
     """Whether all conditions of the rule hold."""
     if rule.status is not None and rule.status != response.status:
         return False
@@ -327,12 +345,9 @@ def applies(rule: Rule, response: Response) -> bool:
             value is None or value.fullmatch(part.strip()) for line in lines for part in (line, *line.split(","))
         ):
             return False
-    if rule.text is not None and not _contains_text(response, rule.text):
+    if rule.text is not None and not _contains_text(response, rule.text, expected):
         return False
-    return rule.at is None or _value_at(response.body, rule.at) not in _BLANK_VALUES
-
-
-_BLANK_VALUES = {None, b"null", b"false", b'""', b"[]", b"{}", b"0"}
+    return rule.at is None or _has_value(response.body, rule.at, expected)
 
 
 @lru_cache(maxsize=256)
@@ -342,11 +357,35 @@ def _header_of(header: str) -> tuple[str, re.Pattern[str] | None]:
     return name.strip(), re.compile(pattern, re.IGNORECASE | re.DOTALL) if colon else None
 
 
-def _contains_text(response: Response, text: str) -> bool:
+def _contains_text(response: Response, text: str, expected: ExpectedAnswer) -> bool:
     body = response.body
-    if 200 <= response.status < 300 and len(body) > MAX_SEARCHED_BYTES:
+    is_good = 200 <= response.status < 300
+    if is_good and len(body) > MAX_SEARCHED_BYTES:
         return False
-    return text.lower() in body[:MAX_SEARCHED_BYTES].decode("utf-8", errors="replace").lower()
+    count = _count(body[:MAX_SEARCHED_BYTES], text)
+    if count and is_good and expected.records_in is not None:
+        count -= sum(_count(record, text) for record in expected.records_in(body))
+    return count > 0
+
+
+def _count(body: bytes, text: str) -> int:
+    return body.decode("utf-8", errors="replace").lower().count(text.lower())
+
+
+def _has_value(body: bytes, path: str, expected: ExpectedAnswer) -> bool:
+    each, _, rest = path.partition(".")
+    if each == EACH and expected.form.has_lines:
+        name = rest.rpartition(".")[2].encode()
+        return any(
+            _has_value(line, rest or ROOT, EXPECTED_PAGE)
+            for line in lines_of(body)
+            if name in line or b"\\u" in line  # Few lines have it, and each is a pass of its own.
+        )
+    try:
+        return any(not is_blank(found) for found in each_at(body, path))
+    except (msgspec.DecodeError, RecursionError):
+        hidden = hide(body)
+        return hidden is not None and hidden.body != body and _has_value(hidden.body, path, expected)
 
 
 def _value_at(body: bytes, path: str) -> bytes | None:

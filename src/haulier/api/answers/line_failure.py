@@ -1,43 +1,58 @@
-"""Failures in bodies of lines: as the only line, or, in the midst of an answer, as the last one."""
+"""Failures in bodies of lines: as the only line, in the midst, or, under the good status of the beginning, as the last
+one."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Final
 
 import msgspec
 from msgspec import Raw
 
-from haulier.api.answers.body_problem import BodyProblem, failure_problem
-from haulier.api.records.empty_forms import failing_key, is_bare_failure
+from haulier.api.answers.body_problem import BodyProblem
+from haulier.api.answers.record_failure import failure_problem
+from haulier.api.records.empty_forms import failing_key, is_bare_failure, may_tell_failure
+from haulier.api.records.paths import BOM
 from haulier.api.records.surrogates import hide
 
 _SPACE: Final = b" \t\r\n\x1e"
-_BOM: Final = b"\xef\xbb\xbf"
 _SEPARATOR: Final = b"\x1e"
+
+
+def lines_of(body: bytes) -> Iterator[bytes]:
+    """Yield those that hold something: JSON text sequences have another sign between."""
+    body = body.removeprefix(BOM)
+    for line in body.split(_SEPARATOR if body[:1] == _SEPARATOR else b"\n"):
+        if line := line.strip(_SPACE):
+            yield line
 
 
 def find_line_failure(body: bytes) -> BodyProblem | None:
     """Servers tell a failure under the good status that they began with. What is not JSON is told elsewhere."""
-    sign = _SEPARATOR if body[:1] == _SEPARATOR else b"\n"
-    text = body.removeprefix(_BOM).strip(_SPACE)
-    start = max(text.rfind(sign), 0)
-    first, last = text[: max(text.find(sign), 0)].strip(_SPACE), text[start:].strip(_SPACE)
-    members = _members(last)
-    key = None if members is None else failing_key(members)
-    if first:
-        key = is_bare_failure(first) or is_bare_failure(last) or _lacking_key(text[:start], sign, key, members)
-    return None if key is None else failure_problem(key)
-
-
-def _lacking_key(others: bytes, sign: bytes, key: str | None, members: dict[str, Raw] | None) -> str | None:
-    """Return the key where no other line has it, and none would be this one without it."""
-    if key is None or members is None:
+    if not may_tell_failure(body):
         return None
-    for each in others.split(sign):
-        found = _members(each.strip(_SPACE))
+    lines = list(lines_of(body))
+    for line in lines:
+        if may_tell_failure(line) and (key := is_bare_failure(line)) is not None:
+            return _problem(key)
+    members = _members(lines[-1]) if lines else None
+    key = None if members is None else failing_key(members)
+    if key is None or members is None or _is_field(key, members, lines[:-1]):
+        return None
+    return _problem(key)
+
+
+def _problem(key: str) -> BodyProblem:
+    return failure_problem(key, f"*.{key}")
+
+
+def _is_field(key: str, members: dict[str, Raw], others: list[bytes]) -> bool:
+    """Whether another line has it, or would be this one with it."""
+    for each in others:
+        found = _members(each)
         if found and (key in found or found.keys() <= members.keys()):
-            return None
-    return key
+            return True
+    return False
 
 
 def _members(line: bytes) -> dict[str, Raw] | None:

@@ -9,7 +9,7 @@ from typing import Final
 from haulier.api.answers.graphql_errors import count_errors
 from haulier.api.answers.judgement import ExpectedAnswer, Judgement
 from haulier.api.body_format import CSV, PLAIN_JSON, BodyFormat
-from haulier.api.errors import Action, BodyError, PagingError
+from haulier.api.errors import Action, ApiError, BodyError, PagingError
 from haulier.api.http.transport import Response
 from haulier.api.http.urls import LinkError
 from haulier.api.paging.capped_total import CappedTotal
@@ -24,7 +24,7 @@ from haulier.api.records.line_reader import check_lines, reader_of
 from haulier.api.records.next_sign import SignReport
 from haulier.api.records.page import Body, Page
 from haulier.api.records.paths import ROOT, describe
-from haulier.api.records.record_finder import LIST, may_be_failure
+from haulier.api.records.record_finder import LIST
 from haulier.api.records.skipped_rows import NULL_ROW, Skip, Skipper, is_null
 from haulier.plurals import count_of
 
@@ -57,13 +57,22 @@ class Listing:
             has_page_token=has_page_token,
             empty=self.empty if empty is None else empty,
             form=self.form,
-            may_fail_as_record=(
-                self.records == ROOT and self.form.kind != CSV
-                if self.form.has_lines
-                else may_be_failure(self.records, self.shape)
-            ),
+            records=self.records,
+            shape=self.shape,
+            records_in=self.records_in,
             graphql_errors=self.graphql_errors,
         )
+
+    def records_in(self, body: bytes) -> Sequence[bytes]:
+        """Return what are surely records: an only object, or an only line, may be a message as well."""
+        try:
+            page = reader_of(self.form, self.records, self.empty, "", self.shape).read(body).page
+        except (ApiError, BodyError):
+            return ()
+        if self.form.kind == CSV:
+            return (body,) if page else ()
+        is_list = self.shape == LIST and not self.form.has_lines
+        return page.records if is_list or len(page) > 1 else ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +89,8 @@ class ListPage:
     """Where a feed goes on behind this page; None where the page is not to tell."""
     size_bytes: int = 0
     """Of the body."""
+    failure_at: str = ""
+    """Path of something beside the records that looks like a failure."""
     error: PagingError | None = None
     """Raised after the answer was noted as a good one."""
 
@@ -174,6 +185,7 @@ class ListReader:
             answer.sign_reports[-1] if answer.sign_reports else None,
             answer.feed_marks[-1] if answer.feed_marks else None,
             size_bytes=len(response.body),
+            failure_at="" if self._listing.graphql_errors is not None else body.failure_at,
         )
 
     def _check_null_rows(self, body: Body, response: Response) -> None:

@@ -41,6 +41,11 @@ CHARSET_WARNING: Final = (
     "answers are read as UTF-8, which they are, although their header says otherwise; a charset in `format` settles it"
 )
 
+BESIDE_WARNING: Final = (
+    "answers have records, and beside them something that looks like a failure; a rule with `at` says what it is: "
+    '"retry_later" where records are missing then, "ok" where none is'
+)
+
 _OWN_ORIGIN_ADVICE: Final = (
     ' If it stands behind a proxy, and builds its links with an inner host or with http, write link_origin = "own" in '
     "`pages`: their path and query are then asked for at the API's own url."
@@ -213,6 +218,8 @@ class PageIterator:
         )
         if (charset := answered.response.charset_problem) is not None:
             self._requester.say_once(CHARSET_WARNING, header=charset.reason)
+        if answered.value is not None and answered.value.failure_at and not answered.is_by_rule:
+            self._requester.say_once(BESIDE_WARNING, at=answered.value.failure_at)
         if answered.value is None and not self._reader.has_begun:
             self._requester.usage.ended_by = answered.response
         return answered.value

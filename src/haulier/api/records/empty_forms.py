@@ -20,8 +20,9 @@ _WORD_VALUES: Final = {"null": b"null", "false": b"false", "empty object": b"{}"
 EMPTY_WORDS: Final = ("null", ABSENT, "false", "empty object", "empty text", NO_BODY, HEADER_ONLY)
 EMPTY_STATUSES: Final = frozenset({204, 205, *range(400, 500)}) - {401, 402, 403, 407, 408, 425, 429}
 """Others are about rights, limits and connections, not records; a rule with a text can still make one the end."""
-_FAILURE_KEYS: Final = frozenset({"error", "errors", "fault", "exception"})
+FAILURE_KEYS: Final = ("error", "errors", "fault", "exception")
 """Where APIs report failures under a good status."""
+_FAILURE_BEGINNINGS: Final = tuple(f'"{key}"'.encode() for key in FAILURE_KEYS)
 _EXPLAINING_KEYS: Final = frozenset({"status", "code", "message", "reason", "type", "details"})
 
 
@@ -89,6 +90,12 @@ class EmptyForms:
 EMPTY_LIST_ONLY: Final = EmptyForms()
 
 
+def may_tell_failure(body: bytes) -> bool:
+    """A quick look before a slow one."""
+    text = body.lower()
+    return any(word in text for word in _FAILURE_BEGINNINGS)
+
+
 def failure_in(body: bytes | Raw) -> str | None:
     """Search an answer's top, and the objects there."""
     if (key := failure_at_top(body)) is not None:
@@ -111,6 +118,10 @@ def failure_at_top(body: bytes | Raw) -> str | None:
     return failing_key(msgspec.json.decode(raw, type=dict[str, Raw]))
 
 
+def is_failure_value(value: Raw) -> bool:
+    return bytes(memoryview(value)[:_MAX_VALUE_BYTES]) not in _NO_FAILURE_VALUES
+
+
 def is_bare_failure(text: bytes) -> str | None:
     """Return the key at which a JSON object tells a failure, and nothing but what explains it."""
     if not text.startswith(b"{"):
@@ -120,16 +131,12 @@ def is_bare_failure(text: bytes) -> str | None:
     except (msgspec.DecodeError, RecursionError):
         return None
     key = failing_key(members)
-    return key if {name.lower() for name in members} <= _FAILURE_KEYS | _EXPLAINING_KEYS else None
+    return key if {name.lower() for name in members} <= {*FAILURE_KEYS, *_EXPLAINING_KEYS} else None
 
 
 def failing_key(members: dict[str, Raw]) -> str | None:
     return next(
-        (
-            key
-            for key, value in members.items()
-            if key.lower() in _FAILURE_KEYS and bytes(value) not in _NO_FAILURE_VALUES
-        ),
+        (key for key, value in members.items() if key.lower() in FAILURE_KEYS and is_failure_value(value)),
         None,
     )
 

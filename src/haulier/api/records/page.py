@@ -13,7 +13,7 @@ from msgspec import Raw
 
 from haulier.api.errors import BodyError, Shape
 from haulier.api.records.added_fields import add_fields, add_keyed_fields
-from haulier.api.records.empty_forms import EMPTY_LIST_ONLY, EmptyForms, failure_in
+from haulier.api.records.empty_forms import EMPTY_LIST_ONLY, FAILURE_KEYS, EmptyForms, failure_in, is_failure_value
 from haulier.api.records.paths import (
     BOM,
     ROOT,
@@ -110,22 +110,22 @@ class PageReader:
         body = text_of(body)
         hidden: Hidden | None = None
         try:
-            elements, values, keys = self._cut(body)
+            elements, values, keys, failure_at = self._cut(body)
         except (msgspec.DecodeError, RecursionError) as error:
             hidden = hide(body)
             if hidden is None:
                 raise not_json_error(body, error) from error
             try:
-                elements, values, keys = self._cut(hidden.body)
+                elements, values, keys, failure_at = self._cut(hidden.body)
             except (msgspec.DecodeError, RecursionError) as other:
                 raise not_json_error(body, other) from other
         if hidden is not None:
             keys = [None if key is None else hidden.restore(key) for key in keys]
             page = Page(Records([hidden.restore(memoryview(element)) for element in elements or ()]), keys=keys)
-            return Body(hidden.body, page, values, self, hidden, is_declared_empty=elements is None)
+            return Body(hidden.body, page, values, self, hidden, failure_at, is_declared_empty=elements is None)
         # Slices hold on to their body and copy nothing. They are buffers with a length, which their stubs do not say.
         page = Page(Records(cast("list[Bytes]", elements or [])), keys=keys)
-        return Body(body, page, values, self, is_declared_empty=elements is None)
+        return Body(body, page, values, self, failure_at=failure_at, is_declared_empty=elements is None)
 
     def without_records(self) -> Body:
         return Body(b"null", Page(()), {}, self, is_declared_empty=True)
@@ -143,18 +143,19 @@ class PageReader:
             raise not_json_error(body, error) from error
         return None if found is None or bytes(found) in NO_LIST_VALUES else self.read(body)
 
-    def _cut(self, body: bytes) -> tuple[list[Raw] | None, dict[str, Raw | None], Sequence[bytes | None]]:
-        """Also returns the records' keys, where they stand in an object."""
+    def _cut(self, body: bytes) -> tuple[list[Raw] | None, dict[str, Raw | None], Sequence[bytes | None], str]:
+        """Also returns the records' keys, where they stand in an object, and where something looks like a failure."""
         if self._finder is not None:
             found = self._finder.find(body)
             if found is None:
                 check_failure(body)
-                return None, {}, ()
-            return found.elements, {}, found.keys
-        picked = picker(self._records_path, self._asked).pick(body)
+                return None, {}, (), ""
+            return found.elements, {}, found.keys, found.failure_at
+        picked = picker(self._records_path, (*self._asked, *FAILURE_KEYS)).pick(body)
         elements, values = picked if picked is not None else (self._elements(body), {})
         _check_unique(body, self._records_path, elements or [])
-        return elements, values, ()
+        beside = (key for key in FAILURE_KEYS if (value := values.get(key)) is not None and is_failure_value(value))
+        return elements, values, (), next(beside, "")
 
     def _elements(self, body: bytes) -> list[Raw] | None:
         """None for a declared empty page."""
@@ -188,15 +189,17 @@ class Body:
         values: dict[str, Raw | None],
         reader: PageReader,
         hidden: Hidden | None = None,
+        failure_at: str = "",
         *,
         is_declared_empty: bool = False,
     ) -> None:
-        """``is_declared_empty`` pages need have neither total nor flag."""
+        """``is_declared_empty`` pages need have neither total nor flag. ``failure_at``: path of what looks like one."""
         self._body = body
         self._hidden = hidden
         self._values = values
         self._reader = reader
         self.page = page
+        self.failure_at = failure_at
         self.is_declared_empty = is_declared_empty
 
     def raw(self, path: str) -> Raw | None:

@@ -1,11 +1,11 @@
-"""Dotted paths into JSON: ``rows``, ``paging.next.after``, ``rows.0.id``; ``.`` is the whole body.
+"""Dotted paths into JSON: ``rows``, ``paging.next.after``, ``rows.0.id``; ``.`` is the whole body, ``*`` each member.
 
 Keys may have dots (``@odata.nextLink``): the longer key wins. Digits are an index of a list, or a key of an object.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import Any, Final
 
@@ -16,6 +16,8 @@ from haulier.api.records.surrogates import hide
 from haulier.errors import UsageError
 
 ROOT: Final = "."
+EACH: Final = "*"
+"""Part of a path: every member of a list or object. Only paths of records and of rules have it."""
 BOM: Final = b"\xef\xbb\xbf"
 
 _SHOWN_KEYS: Final = 12
@@ -108,6 +110,41 @@ def _raw_at(body: bytes | Raw, path: str) -> Raw | None:
         else:
             return None
     return node
+
+
+def each_at(body: bytes | Raw, path: str) -> Iterator[Raw]:
+    """Yield what is at a path with ``*``. Raises `msgspec.DecodeError` for what is not JSON."""
+    parts = parts_of(path)
+    if EACH not in parts:
+        if (found := raw_at(body, path)) is not None:
+            yield found
+        return
+    place = parts.index(EACH)
+    node = raw_at(body, ".".join(parts[:place]) or ROOT)
+    if node is not None:
+        for _, member in members_of_each(node):
+            yield from each_at(member, ".".join(parts[place + 1 :]) or ROOT)
+
+
+def is_blank(value: Raw) -> bool:
+    """Whether nothing is there: null, false, 0 or empty."""
+    text = bytes(value) if len(memoryview(value)) <= _MAX_BLANK_BYTES else b""
+    return bool(text) and (text in _BLANK or (text[:1] in (b"{", b"[") and not text[1:-1].strip()))
+
+
+_BLANK: Final = (b"null", b"false", b'""', b"0")
+_MAX_BLANK_BYTES: Final = 64
+
+
+def members_of_each(node: Raw) -> Iterable[tuple[str, Raw]]:
+    """Names and values of the members of a list or object; nothing else has members."""
+    match first_byte(node):
+        case b"{":
+            return msgspec.json.decode(node, type=dict[str, Raw]).items()
+        case b"[":
+            return ((str(place), each) for place, each in enumerate(msgspec.json.decode(node, type=list[Raw])))
+        case _:
+            return ()
 
 
 def explain_missing(body: bytes | Raw, path: str, whole: str = "the body") -> str:

@@ -16,16 +16,15 @@ import msgspec
 from msgspec import Raw
 
 from haulier.api.errors import BodyError, Shape
-from haulier.api.records.empty_forms import EmptyForms
-from haulier.api.records.paths import ROOT, describe, first_byte, longest_key, parts_of, raw_at
+from haulier.api.records.empty_forms import EmptyForms, failing_key
+from haulier.api.records.paths import EACH, ROOT, describe, first_byte, longest_key, parts_of, raw_at
 from haulier.errors import UsageError
 
 RecordShape = Literal["list", "object", "list or object", "values"]
 """How records stand at their path."""
 LIST: Final = "list"
+VALUES: Final = "values"
 RECORD_SHAPES: Final[tuple[str, ...]] = get_args(RecordShape)
-EACH: Final = "*"
-"""Part of a path: every member of a list or object."""
 
 _KEY: Final = re.compile(rb'[ \t\r\n]*("(?:[^"\\]|\\.)*")[ \t\r\n]*:[ \t\r\n]*', re.DOTALL)
 _MAX_EMPTY_BYTES: Final = 64
@@ -61,6 +60,8 @@ class FoundRecords:
     elements: list[Raw] = field(default_factory=list)
     keys: list[bytes | None] = field(default_factory=list)
     """As they stand in the body, with quotes: those of `values`, or of the object that `*` went through."""
+    failure_at: str = ""
+    """Path of something beside records that looks like a failure."""
     has_place: bool = False
     """Something was there that may hold records; else their absence is declared."""
 
@@ -77,7 +78,7 @@ class RecordFinder:
         """None for a declared empty page. Raises `BodyError`, and `msgspec.DecodeError` for what is not JSON."""
         found = FoundRecords()
         node = msgspec.json.decode(body, type=Raw)
-        for where, place, key in self._places(node, parts_of(self._path), (), None):
+        for where, place, key in self._places(node, parts_of(self._path), (), None, found):
             if place is None:
                 if not says_nothing_is_there(body, self._empty, self._total_at):
                     self._refuse_absence(where, node)
@@ -86,13 +87,13 @@ class RecordFinder:
         return found if found.has_place else None
 
     def _places(
-        self, node: Raw, parts: list[str], passed: tuple[str, ...], key: bytes | None
+        self, node: Raw, parts: list[str], passed: tuple[str, ...], key: bytes | None, found: FoundRecords
     ) -> Iterator[tuple[tuple[str, ...], Raw | None, bytes | None]]:
         """Yield where records are, or None where nothing is, with the path to it."""
         while parts:
             kind = first_byte(node)
             if parts[0] == EACH and kind in (b"{", b"["):
-                yield from self._each(node, parts[1:], passed, key)
+                yield from self._each(node, parts[1:], passed, key, found)
                 return
             if parts[0] == EACH:
                 yield passed, node, key
@@ -105,6 +106,8 @@ class RecordFinder:
                     yield from self._absence(passed, parts, key, may_be_absent=is_last)
                     return
                 name = ".".join(parts[:length])
+                if not found.failure_at and (failing := failing_key(members)) not in (None, name):
+                    found.failure_at = ".".join((*passed, str(failing)))
                 node, parts, passed = members[name], parts[length:], (*passed, name)
             elif kind == b"[" and parts[0].isdigit() and int(parts[0]) < len(elements := elements_of(node)):
                 node, parts, passed = elements[int(parts[0])], parts[1:], (*passed, parts[0])
@@ -115,7 +118,7 @@ class RecordFinder:
         yield passed, node, key
 
     def _each(
-        self, node: Raw, parts: list[str], passed: tuple[str, ...], key: bytes | None
+        self, node: Raw, parts: list[str], passed: tuple[str, ...], key: bytes | None, found: FoundRecords
     ) -> Iterator[tuple[tuple[str, ...], Raw | None, bytes | None]]:
         members: Iterator[tuple[str, Raw, bytes | None]]
         if first_byte(node) == b"{":
@@ -126,7 +129,7 @@ class RecordFinder:
         is_empty = True
         for name, value, own in members:
             is_empty = False
-            yield from self._places(value, parts, (*passed, name), own)
+            yield from self._places(value, parts, (*passed, name), own, found)
         if is_empty:
             yield passed, _NO_RECORDS, key
 
@@ -142,7 +145,7 @@ class RecordFinder:
             return True
         kind = first_byte(place)
         # An empty object is no record: PHP writes it for an empty list.
-        is_object = kind == b"{" and (self._shape == "values" or not _is_empty_object(place))
+        is_object = kind == b"{" and (self._shape == VALUES or not _is_empty_object(place))
         if self._shape in (LIST, "list or object") and kind == b"[":
             elements = elements_of(place)
             found.elements += elements
@@ -150,14 +153,14 @@ class RecordFinder:
         elif self._shape in ("object", "list or object") and is_object:
             found.elements.append(place)
             found.keys.append(key)
-        elif self._shape == "values" and is_object:
+        elif self._shape == VALUES and is_object:
             values, keys = members_of(place, where)
             for name, value in values.items():
                 if first_byte(value) != b"{":
                     raise self._misfit((*where, name), value, "an object")
             found.elements += values.values()
             found.keys += keys
-        elif self._shape == "values" and kind == b"[" and not elements_of(place):
+        elif self._shape == VALUES and kind == b"[" and not elements_of(place):
             pass  # PHP's empty object.
         elif self._empty.takes_value(place):
             return False
@@ -186,7 +189,7 @@ _WANTED: Final = {
     LIST: "a list of records",
     "object": "an object",
     "list or object": "a list of records or an object",
-    "values": "an object with records",
+    VALUES: "an object with records",
 }
 
 
