@@ -24,8 +24,18 @@ HEADER = Field(
     "A header that the answer has, or `Name: value`, a whole value in which `*` stands for any text.",
     'header = "X-Throttled: yes"',
 )
-TEXT = Field("text", Text(), "Text in the body of the answer; where its status is good, outside of records.", 'text = "secondary rate limit"')
-AT = Field("at", JsonPath(), "A path in the body with a value that is not null, false, 0 or empty; `*` is each member, or each line.", 'at = "error"')
+TEXT = Field(
+    "text",
+    Text(),
+    "Text in the body of the answer; where its status is good, outside of records.",
+    'text = "secondary rate limit"',
+)
+AT = Field(
+    "at",
+    JsonPath(),
+    "A path in the body with a value that is not null, false, 0 or empty; `*` is each member, or each line.",
+    'at = "error"',
+)
 STATUS_AT = Field("status_at", JsonPath(), "The path of the real status in the body.", 'status_at = "error.code"')
 
 RULE = TableShape("The meaning of an answer.", ACTION, STATUS, HEADER, TEXT, AT, STATUS_AT)
