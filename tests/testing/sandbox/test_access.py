@@ -37,6 +37,17 @@ HOW = {
         '{ scheme = "digest", user = "${U}", password = "${S}" }',
         {"U": "me", "S": "hush"},
     ),
+    "login": (
+        "me:hush",
+        '{ login = "/session", json = { user = "${U}", password = "${S}" }, token_at = "token" }',
+        {"U": "me", "S": "hush"},
+    ),
+    "login by a form": (
+        "me:hush",
+        '{ login = "/session", form = { user = "${U}", password = "${S}" }, cookie = "SID" }',
+        {"U": "me", "S": "hush"},
+    ),
+    "path": ("hush/1", '{ path = "/{key}", value = "${S}" }', {"S": "hush/1"}),
     "refresh": (
         "hush",
         '{ token_url = "${URL}/oauth2/token", client_id = "sandbox", refresh_token = "${S}" }',
@@ -54,6 +65,7 @@ HOW = {
 async def test_haulier_is_let_in_by_each_kind_of_credentials(auth: str, tmp_path: File) -> None:
     """And nobody else is: without them, 401 on every path."""
     token, line, variables = HOW[auth]
+    auth = auth.partition(" ")[0]
     settings = SandboxSettings(records=25, page_size=10, token=token, auth=auth)  # type: ignore[arg-type]
     async with Sandbox(settings) as api:
         assert (await answer(api.url, "/items")).status == 401
@@ -70,7 +82,7 @@ async def test_haulier_is_let_in_by_each_kind_of_credentials(auth: str, tmp_path
         assert ids == [*range(1, 26)]
         # Digest is asked for by one refusal more.
         assert api.counters.by_status == {401: 1 + (auth == "digest"), 200: 3}
-        assert api.counters.access_tokens == (auth in ("oauth2", "refresh"))
+        assert api.counters.access_tokens == (auth in ("oauth2", "refresh", "login"))
 
 
 @pytest.mark.parametrize(
@@ -83,6 +95,9 @@ async def test_haulier_is_let_in_by_each_kind_of_credentials(auth: str, tmp_path
         ("query", "hush", {"X-Api-Key": "hush"}, "/count"),
         ("query", "hush", {}, "/count?api_key=hush&api_key=hush"),
         ("oauth2", "hush", {"Authorization": "Bearer hush"}, "/count"),
+        ("login", "me:hush", {"Cookie": "SID=hush"}, "/count"),
+        ("path", "hush", {}, "/hush"),
+        ("path", "hush", {}, "/other/count"),
     ],
 )
 async def test_wrong_credentials_are_a_401(auth: str, token: str, headers: dict[str, str], target: str) -> None:
@@ -90,6 +105,7 @@ async def test_wrong_credentials_are_a_401(auth: str, token: str, headers: dict[
     async with Sandbox(SandboxSettings(token=token, auth=auth)) as api:  # type: ignore[arg-type]
         reply = await answer(api.url, target, **headers)
         assert reply.status == 401
+        assert (await posted(api.url, "/session", b"user=me&password=other")).status in (401, 404)
         scheme = {"bearer": "Bearer", "oauth2": "Bearer", "basic": 'Basic realm="sandbox"'}.get(auth)
         assert reply.headers.get("www-authenticate") == scheme
 

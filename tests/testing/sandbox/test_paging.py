@@ -18,7 +18,11 @@ from tests.sources.situation import situation
 from tests.testing import wire
 
 SETTINGS = SandboxSettings(records=1_234, page_size=100, gap_after=50, gap_ids=7, is_awkward=True)
-IDS = [path for path in PATHS if path.pages and path.path.startswith(("/items", "/odata", "/search", "/graphql"))]
+IDS = [
+    path
+    for path in PATHS
+    if path.pages and path.path.startswith(("/items", "/odata", "/search", "/graphql")) and path.path != "/items_csv"
+]
 HEAD = RequestHead(b"GET / HTTP/1.1\r\nHost: 127.0.0.1:8002")
 
 SOURCE = """
@@ -88,6 +92,20 @@ async def test_haulier_reads_each_kind_as_the_table_of_paths_says(path: Path, tm
         requests = api.counters.requests
     assert [kept(record) for record in records] == [kept(record_bytes(SETTINGS, each)) for each in record_ids(SETTINGS)]
     assert requests >= 13, "they came in pages"
+
+
+async def test_a_table_has_each_record_as_a_row(tmp_path: File) -> None:
+    """Its fields are texts, with the digits, quotes and line ends of the record."""
+    async with Sandbox(SETTINGS) as api:
+        ask = 'get = "/items_csv"\nformat = "csv"\ntotal = { header = "X-Total-Count", is = "exact" }'
+        pages = '{ offset = "offset", limit = 100 }'
+        text = SOURCE.format(url=api.url, ask=ask, records=".", pages=pages, bounds=RANGE)
+        rows = [json.loads(record) for record in await haul(tmp_path / "sandbox.toml", text)]
+        whole = [
+            json.loads(record_bytes(SETTINGS, each), parse_int=str, parse_float=str) for each in record_ids(SETTINGS)
+        ]
+        assert rows == whole
+        assert (await wire.answer(api.url, "/items_csv?limit=1")).headers["content-type"] == "text/csv; charset=utf-8"
 
 
 async def test_regions_are_one_list_and_a_list_each(tmp_path: File) -> None:

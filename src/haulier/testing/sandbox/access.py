@@ -1,4 +1,4 @@
-"""The credentials that the sandbox requires: bearer token, basic, digest, API key, or a token that it issues."""
+"""The credentials that the sandbox requires: a token, a key, Basic, Digest, a token that it issues, or a session."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import hmac
 import re
 from collections.abc import Mapping
 from types import MappingProxyType
-from urllib.parse import parse_qs, unquote_plus
+from urllib.parse import parse_qs, unquote_plus, unquote_to_bytes
 
 import msgspec
 
@@ -17,9 +17,13 @@ from haulier.testing.sandbox.settings import SandboxSettings
 from haulier.testing.sandbox.wire import Answer, RequestHead
 
 TOKEN_TARGET = b"/oauth2/token"
+SESSION_TARGET = b"/session"
+ISSUES = {TOKEN_TARGET: ("oauth2", "refresh"), SESSION_TARGET: ("login",)}
+"""Where something is issued, and with which `auth`."""
 KEY_HEADER = b"x-api-key"
 KEY_PARAMETER = "api_key"
 _REALM = "sandbox"
+_SESSION_COOKIE = re.compile(rb"(?:^|; )SID=([^;]+)")
 _DIGEST_FIELD = re.compile(r'(\w+)="?([^",]+)"?')
 _CHALLENGES = {"basic": b'Basic realm="sandbox"', "bearer": b"Bearer", "oauth2": b"Bearer", "refresh": b"Bearer"}
 _FIELDS = ("token", "auth", "client_id", "access_token_seconds", "access_token_answers", "is_one_access_token")
@@ -56,8 +60,20 @@ class Access:
                 return len(keys) == 1 and _is_same(keys[0].encode(), self._secret)
             case "digest":
                 return _is_same(self._digest(head), b"right")
+            case "path":
+                first, slash, _ = head.raw.split(b" ", 2)[1][1:].partition(b"/")
+                return bool(slash) and _is_same(unquote_to_bytes(first), self._secret)
+            case "login":
+                cookie = _SESSION_COOKIE.search(head.get(b"cookie"))
+                return self._serves(cookie[1] if cookie else _credentials(head, b"bearer"), now)
             case "oauth2" | "refresh":
                 return self._serves(_credentials(head, b"bearer"), now)
+
+    def bare_target(self, target: bytes) -> bytes:
+        """Without the key in front, if it belongs there."""
+        first, slash, rest = target[1:].partition(b"/")
+        is_key = self._settings.auth == "path" and slash and _is_same(unquote_to_bytes(first), self._secret)
+        return b"/" + rest if is_key else target
 
     def _serves(self, token: bytes, now: float) -> bool:
         if now >= self._issued.get(token, float("-inf")):
@@ -84,6 +100,19 @@ class Access:
             return ((b"WWW-Authenticate", f"Digest {fields}".encode()),)
         challenge = _CHALLENGES.get(self._settings.auth)
         return ((b"WWW-Authenticate", challenge),) if challenge else ()
+
+    def log_in(self, body: bytes, now: float) -> Answer:
+        """Answer POST /session: ``user`` and ``password``, as JSON or a form."""
+        try:
+            said = msgspec.json.decode(body, type=dict[str, str])
+        except msgspec.DecodeError:
+            said = {name: values[0] for name, values in parse_qs(body.decode("latin-1")).items()}
+        if not _is_same(f"{said.get('user', '')}:{said.get('password', '')}".encode(), self._secret):
+            return _refused(401, "wrong user or password")
+        token = self._new_token(now)
+        cookie = (b"Set-Cookie", f"SID={token}; Path=/; HttpOnly".encode())
+        body = msgspec.json.encode({"token": token, "expires_in": int(self._settings.access_token_seconds)})
+        return Answer(200, body, headers=((b"Cache-Control", b"no-store"), cookie))
 
     def issue(self, head: RequestHead, body: bytes, now: float) -> Answer:
         """Answer POST /oauth2/token: client credentials (RFC 6749, 4.4) in Basic or as form fields."""
@@ -114,7 +143,7 @@ class Access:
         self._refresh = hashlib.blake2b(text.encode(), digest_size=16).hexdigest().encode()
         return self._granted(now, {"refresh_token": self._refresh.decode()})
 
-    def _granted(self, now: float, more: Mapping[str, str] = MappingProxyType({})) -> Answer:
+    def _new_token(self, now: float) -> str:
         self.issued += 1
         text = f"{self._settings.seed} {self._settings.token} {self.issued}"
         token = hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
@@ -122,6 +151,10 @@ class Access:
         self._issued = {each: ends_at for each, ends_at in self._issued.items() if ends_at > now and not is_one}
         self._answers = {each: count for each, count in self._answers.items() if each in self._issued}
         self._issued[token.encode()] = now + self._settings.access_token_seconds
+        return token
+
+    def _granted(self, now: float, more: Mapping[str, str] = MappingProxyType({})) -> Answer:
+        token = self._new_token(now)
         expires_in = int(self._settings.access_token_seconds)
         issued = {"access_token": token, "token_type": "Bearer", "expires_in": expires_in}
         return Answer(200, msgspec.json.encode(issued | dict(more)), headers=((b"Cache-Control", b"no-store"),))

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
-from haulier.testing.sandbox import family, later, pages, search
+from haulier.testing.sandbox import family, later, pages, search, table
 from haulier.testing.sandbox.data import id_at, rank_of, record_at
 from haulier.testing.sandbox.drift import Drift
 from haulier.testing.sandbox.listing import Listing, make_listing, serve
@@ -193,6 +193,10 @@ PATHS = (
     ),
     Path(
         "/items_lines", f"{_IDS}, offset", "a record a line, X-Total-Count", pages.by_lines,
+        '{ offset = "offset", limit = 100 }',
+    ),
+    Path(
+        "/items_csv", f"{_IDS}, offset", "a table in CSV, X-Total-Count", table.by_table,
         '{ offset = "offset", limit = 100 }',
     ),
     Path(

@@ -84,6 +84,8 @@ def path_lines() -> str:
     lines += [
         "  POST /oauth2/token  grant_type, client_id, client_secret",
         "      an access token, with --auth oauth2; with --auth refresh by refresh_token",
+        "  POST /session  user, password",
+        "      a session, with --auth login",
         "  /_sandbox",
         "      the counters; POST changes settings by name",
     ]

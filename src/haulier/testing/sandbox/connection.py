@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import NamedTuple, Protocol, cast
 
-from haulier.testing.sandbox.access import TOKEN_TARGET
+from haulier.testing.sandbox.access import ISSUES
 from haulier.testing.sandbox.answers import DELETE_TARGETS, POST_TARGETS
 from haulier.testing.sandbox.counters import SandboxCounters
 from haulier.testing.sandbox.line import Line
@@ -39,7 +39,9 @@ class Api(Protocol):
 
     def control(self, method: bytes, body: bytes) -> Answer: ...
 
-    def issue(self, head: RequestHead, body: bytes) -> Answer: ...
+    def bare_target(self, target: bytes) -> bytes: ...
+
+    def issue(self, head: RequestHead, target: bytes, body: bytes) -> Answer: ...
 
 
 class Connection(asyncio.Protocol):
@@ -120,12 +122,13 @@ class Connection(asyncio.Protocol):
             return
         method, target, version = words
         is_last = version != b"HTTP/1.1" or head.get(b"connection").lower() == b"close"
+        target = self._api.bare_target(target)
         if target == CONTROL_TARGET and method != b"HEAD":
             self._send(RenderedAnswer(self._api.control(method, body)).plain, is_last)
         elif method in (b"GET", b"HEAD") or target.partition(b"?")[0] in _TARGETS.get(method, ()):
             self._ask(head, method, target, body, is_last)
-        elif method == b"POST" and target == TOKEN_TARGET:
-            self._send(RenderedAnswer(self._api.issue(head, body)).plain, is_last)
+        elif method == b"POST" and target in ISSUES:
+            self._send(RenderedAnswer(self._api.issue(head, target, body)).plain, is_last)
         else:
             self._send(RenderedAnswer(error(405, "This path does not support this method.")).plain, is_last)
 

@@ -16,7 +16,7 @@ from itertools import cycle
 import msgspec
 
 from haulier.clock import Clock
-from haulier.testing.sandbox.access import Access
+from haulier.testing.sandbox.access import ISSUES, SESSION_TARGET, Access
 from haulier.testing.sandbox.answers import VARYING_HEADERS, answer
 from haulier.testing.sandbox.connection import Connection, Reply
 from haulier.testing.sandbox.corruption import CLOSING_KINDS, CORRUPTION_KINDS, corrupt_wire, possible_kind
@@ -181,10 +181,18 @@ class SandboxServer:
         in_flight = self.counters.in_flight
         return delay_seconds(self.settings, self._draw, in_flight=in_flight, is_first_page=is_first_page)
 
-    def issue(self, head: RequestHead, body: bytes) -> Answer:
-        if self._access is None or self.settings.auth not in ("oauth2", "refresh"):
-            return error(404, "No tokens are issued here. Set the sandbox's auth to oauth2 or refresh, and its token.")
-        issued = self._access.issue(head, body, self._clock.monotonic())
+    def bare_target(self, target: bytes) -> bytes:
+        return target if self._access is None else self._access.bare_target(target)
+
+    def issue(self, head: RequestHead, target: bytes, body: bytes) -> Answer:
+        kinds, now = ISSUES[target], self._clock.monotonic()
+        if self._access is None or self.settings.auth not in kinds:
+            told = " or ".join(kinds)
+            return error(404, f"Nothing is issued here. Set the sandbox's auth to {told}, and its token.")
+        if target == SESSION_TARGET:
+            issued = self._access.log_in(body, now)
+        else:
+            issued = self._access.issue(head, body, now)
         if issued.status == 200:
             self.counters.access_tokens += 1
         return issued

@@ -21,7 +21,7 @@ LinkQuotes = Literal["double", "single", "none"]
 ODataVersion = Literal["4.0", "4.01", "3.0", "2.0"]
 QuotaHeaders = Literal["none", "ratelimit", "x-ratelimit"]
 WaitForm = Literal["seconds", "date", "epoch", "epoch_ms", "ms", "body"]
-AuthKind = Literal["bearer", "basic", "digest", "header", "query", "oauth2", "refresh"]
+AuthKind = Literal["bearer", "basic", "digest", "header", "query", "oauth2", "refresh", "login", "path"]
 CorruptionKind = Literal[
     "length_short", "length_long", "gzip_cut", "gzip_crc", "chunked_cut", "json_stops", "html", "bom", "nan"
 ]
@@ -237,18 +237,19 @@ class AccessSettings:
 
     token: str | None = setting(
         None,
-        "The secret that every request must carry: a token or key; USER:PASSWORD for basic and digest; the client "
-        "secret for oauth2; the first refresh token for refresh. Without one, anybody may ask.",
+        "The secret that every request must carry: a token or key; USER:PASSWORD for basic, digest and login; the "
+        "client secret for oauth2; the first refresh token for refresh. Without one, anybody may ask.",
     )
     auth: AuthKind = setting(
         "bearer",
         "How a request carries the secret: as Authorization: Bearer (bearer), Basic (basic) or Digest (digest); in the "
-        "header X-Api-Key (header); in the parameter api_key (query); or as a token from POST /oauth2/token, by client "
-        "credentials (oauth2) or by a refresh token that is good once (refresh): an old one ends the grant.",
+        "header X-Api-Key (header); in the parameter api_key (query); in front of every path (path); as a token from "
+        "POST /oauth2/token, by client credentials (oauth2) or by a refresh token that is good once (refresh): an old "
+        "one ends the grant; or as a session from POST /session (login), by its token or its cookie SID.",
     )
     client_id: str = setting("sandbox", "The client id that may fetch access tokens (oauth2, refresh).")
-    access_token_seconds: float = setting(3600.0, "The lifetime of an access token (oauth2, refresh).")
+    access_token_seconds: float = setting(3600.0, "The lifetime of an access token (oauth2, refresh, login).")
     access_token_answers: int = setting(
-        0, "The number of answers after which an access token is revoked (oauth2, refresh); 0: never."
+        0, "The number of answers after which an access token is revoked (oauth2, refresh, login); 0: never."
     )
-    is_one_access_token: bool = setting(False, "Each new access token revokes the older ones (oauth2, refresh).")
+    is_one_access_token: bool = setting(False, "Each new access token revokes the older ones (oauth2, refresh, login).")

@@ -58,7 +58,7 @@ class SandboxSettings(AccessSettings, LimitSettings, FaultSettings, SpeedSetting
             raise ValueError(f"events_start is {self.events_start!r}; write a time such as 2024-01-01T00:00:00Z.")
         if self.records // self.events_per_step * self.event_step_seconds > MAX_SPAN_SECONDS:
             raise ValueError("The last record would change after the year 9000. Lower event_step_seconds or records.")
-        is_user_missing = self.auth in ("basic", "digest") and self.token is not None and ":" not in self.token
+        is_user_missing = self.auth in ("basic", "digest", "login") and self.token is not None and ":" not in self.token
         for name, need, is_missing in (
             ("gap_ids", "gap_after: set the number of records between two gaps.", self.gap_ids and not self.gap_after),
             (

@@ -27,6 +27,7 @@ class Answer:
     """The page token of the next page."""
     walk: tuple[int, int] | None = None
     """The ranks at which the list begins and the next page begins; None on the last page."""
+    content_type: bytes = JSON_TYPE
 
 
 def error(status: int, message: str, *, code: str = "") -> Answer:
@@ -73,14 +74,17 @@ class RenderedAnswer:
 
 
 def render(
-    made: Answer, body: bytes, headers: bytes = b"", *, length: int | None = None, content_type: bytes = JSON_TYPE
+    made: Answer, body: bytes, headers: bytes = b"", *, length: int | None = None, content_type: bytes = b""
 ) -> bytes:
     """Render the answer with a body; ``length`` replaces its true Content-Length."""
     for header in made.headers:
         headers += b"%s: %s\r\n" % header
     head = b"HTTP/1.1 %d %s\r\nContent-Type: %s\r\n%sContent-Length: %d\r\n\r\n"
     told = len(body) if length is None else length
-    return head % (made.status, HTTPStatus(made.status).phrase.encode(), content_type, headers, told) + body
+    return (
+        head % (made.status, HTTPStatus(made.status).phrase.encode(), content_type or made.content_type, headers, told)
+        + body
+    )
 
 
 def add_headers(wire: bytes, headers: bytes) -> bytes:
