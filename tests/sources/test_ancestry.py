@@ -210,8 +210,8 @@ async def test_a_field_that_is_missing_far_above_is_named() -> None:
         with pytest.raises(ItemError) as caught:
             await hauled(RestSource("tracker", [*STREAMS[:3], comments]), "comments", context)
     assert str(caught.value) == (
-        "A record of 'orgs' cannot be a parent of 'comments': there is nothing at 'logn': the body is an object with "
-        "the keys id, login, url. Correct {parents.orgs.logn} in streams.comments."
+        "Record 1 of a page of 'orgs' cannot be a parent of 'comments': there is nothing at 'logn': the record is an "
+        "object with the keys id, login, url. Correct {parents.orgs.logn} in streams.comments."
     )
 
 

@@ -217,11 +217,12 @@ async def test_values_that_a_cap_cuts_are_not_missing() -> None:
         (
             {"name": "x"},
             "Of joined values: a record does not tell at 'id' for which value it is: there is nothing at 'id': it is "
-            "an object with the keys name. Correct `at`.",
+            "an object with the keys name. Correct `at` in `join`.",
         ),
         (
             {"id": None},
-            "Of joined values: a record does not tell at 'id' for which value it is: it has null there. Correct `at`.",
+            "Of joined values: a record does not tell at 'id' for which value it is: it has null there. Correct "
+            "`at` in `join`.",
         ),
     ],
 )

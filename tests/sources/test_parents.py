@@ -143,8 +143,8 @@ async def test_a_parent_without_the_field_is_an_error() -> None:
         with pytest.raises(ItemError) as caught:
             await divided(source, context)
     assert str(caught.value) == (
-        "A record of 'posts' cannot be a parent of 'comments': there is nothing at 'sulg': the body is an object with "
-        "the keys id, slug, by. Correct {parent.sulg} in streams.comments."
+        "Record 1 of a page of 'posts' cannot be a parent of 'comments': there is nothing at 'sulg': the record is an "
+        "object with the keys id, slug, by. Correct {parent.sulg} in streams.comments."
     )
 
 

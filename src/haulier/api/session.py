@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -13,7 +13,7 @@ from haulier.api.answers.judgement import EXPECTED_PAGE, ExpectedAnswer, Rule
 from haulier.api.body_format import PLAIN_JSON, BodyFormat
 from haulier.api.errors import Action, BodyError
 from haulier.api.http.transport import Response
-from haulier.api.http.urls import Link, LinkError, Pairs, Query, join, pairs_of
+from haulier.api.http.urls import Link, LinkError, OtherOriginError, Pairs, Query, join, pairs_of
 from haulier.api.jobs.job import Job
 from haulier.api.jobs.job_runner import JobRunner
 from haulier.api.paging.graphql import GraphQL
@@ -270,15 +270,22 @@ class ItemApi:
         return PageRequest(url, (*own, *pairs_of(query)), method, _pairs(headers), json, fields)
 
 
+_OWN_ORIGIN_ADVICE: Final = (
+    ' If the API builds its links with an inner host or with http, write link_origin = "own" in the stream: their path '
+    "and query are then asked for at the API's own url."
+)
+
+
 def _followed(link: Link, home: str) -> str:
     """Relative links are so to the API's url, not to the answer that gave them, which may be of another process."""
     try:
         base = f"{home.rstrip('/')}/"
         return address_of(link, base=base, home=home, link_origin=link.link_origin, link_base=link.link_base)
     except LinkError as error:
+        may_be_inner = isinstance(error, OtherOriginError) and not link.link_origin
         raise ItemError(
             f"The link of a record is not followed: {error}. Nothing was sent there, since the credentials go with "
-            "each request."
+            f"each request.{_OWN_ORIGIN_ADVICE if may_be_inner else ''}"
         ) from error
 
 

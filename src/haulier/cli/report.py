@@ -10,9 +10,10 @@ from haulier.app.open_source import OpenSource
 from haulier.cli.failures import failure_facts, failure_lines
 from haulier.cli.output import say
 from haulier.plurals import count_of, were
-from haulier.runs.records import ShapeChange, VerdictRecord
+from haulier.runs.records import ShapeChange, Totals, VerdictRecord
 from haulier.runs.run import Run
 from haulier.runs.state import RunState
+from haulier.runs.status import RunStatus
 
 
 def exit_code_of_verdict(verdict: VerdictRecord) -> int:
@@ -61,23 +62,8 @@ def say_verdict(source: OpenSource, run: Run, verdict: VerdictRecord, failures: 
             say(f"    {source.lake.locate(run.paths.bronze(stream))}")
     for line in (*unseen_lines(verdict.unseen), *anew_lines(verdict.feeds_anew), *shape_lines(verdict.shapes)):
         say(f"  {line}")
-    if totals.hidden:
-        rows = f"{count_of(totals.hidden, 'row')} that the API counts {were(totals.hidden)} not sent"
-        say(f"  {rows}: hidden from you, as `total` says")
-    if totals.absent:
-        say(
-            f"  {totals.absent:,} of what was asked for {were(totals.absent)} not there, as `absent` or `missing` "
-            "allows: see `absent` in the manifest"
-        )
-    if totals.skipped:
-        say(f"  {count_of(totals.skipped, 'row')} {were(totals.skipped)} skipped, as `skip` or `allowed_errors` says")
-    if totals.repeated:
-        say(
-            f"  {count_of(totals.repeated, 'page')} began with the last record of the page before (`repeated` in the "
-            "manifest), which may have come twice. Declare the `key` of the stream, and records are compared by it."
-        )
-    if totals.drifted:
-        say(f"  {count_of(totals.drifted, 'list')} changed while being read: see `drift` in the manifest")
+    for line in count_lines(totals):
+        say(f"  {line}")
     if verdict.reasons.get("poison"):
         say(f"  See why: haulier poison list SOURCE --run {run.run_id}")
         say(f"  Retry: haulier poison redrive SOURCE --all --run {run.run_id}")
@@ -97,6 +83,30 @@ def trial_line(run: Run) -> str | None:
     if run.file.max_items is None:
         return None
     return f"A trial of at most {count_of(run.file.max_items, 'item')}: not a snapshot, and `latest` never shows it."
+
+
+def count_lines(counts: Totals | RunStatus) -> list[str]:
+    """Tell what is neither record nor failure, where there is any."""
+    lines = []
+    if counts.hidden:
+        rows = f"{count_of(counts.hidden, 'row')} that the API counts {were(counts.hidden)} not sent"
+        lines.append(f"{rows}: hidden from you, as `total` says")
+    if counts.absent:
+        lines.append(
+            f"{counts.absent:,} of what was asked for {were(counts.absent)} not there, as `absent` or `missing` "
+            "allows: see `absent` in the manifest"
+        )
+    if counts.skipped:
+        rows = f"{count_of(counts.skipped, 'row')} {were(counts.skipped)} skipped"
+        lines.append(f"{rows}, as `skip` or `allowed_errors` says")
+    if counts.repeated:
+        lines.append(
+            f"{count_of(counts.repeated, 'page')} began with the last record of the page before (`repeated` in the "
+            "manifest), which may have come twice. Declare the `key` of the stream, and records are compared by it."
+        )
+    if counts.drifted:
+        lines.append(f"{count_of(counts.drifted, 'list')} changed while being read: see `drift` in the manifest")
+    return lines
 
 
 def unseen_lines(unseen: Mapping[str, str]) -> list[str]:

@@ -43,6 +43,12 @@ class RunStatus(msgspec.Struct, frozen=True, kw_only=True):
     records: int = 0
     bytes: int = 0
     requests: int = 0
+    hidden: int = 0
+    """Of a closed run, as the next four: rows that the API counts and does not send."""
+    absent: int = 0
+    skipped: int = 0
+    repeated: int = 0
+    drifted: int = 0
     unseen: dict[str, str] = {}
     """By stream of a closed run, the sign of a next page that no page had."""
     shapes: dict[str, ShapeChange] = {}
@@ -107,6 +113,11 @@ def _of_verdict(standing: RunStatus, verdict: VerdictRecord) -> RunStatus:
         records=totals.records,
         bytes=totals.bytes,
         requests=totals.requests,
+        hidden=totals.hidden,
+        absent=totals.absent,
+        skipped=totals.skipped,
+        repeated=totals.repeated,
+        drifted=totals.drifted,
         reasons=verdict.reasons,
         unseen=verdict.unseen,
         shapes=verdict.shapes,

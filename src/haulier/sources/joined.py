@@ -53,7 +53,8 @@ class Join:
         if text is None:
             reason = explain_missing(record, self.at, "it") if found is None else f"it has {describe(found)} there"
             raise _refusal(
-                f"a record does not tell at {self.at!r} for which value it is: {reason}. Correct `at`.", Shape.RECORD
+                f"a record does not tell at {self.at!r} for which value it is: {reason}. Correct `at` in `join`.",
+                Shape.RECORD,
             )
         return text
 

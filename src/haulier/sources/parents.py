@@ -183,19 +183,20 @@ class _Batches:
     def filling(self) -> _Filling:
         return _Filling(self)
 
-    def field(self, record: bytes, column: Column) -> str:
-        """A number stays one, and is sent as one when its children are asked for."""
+    def field(self, record: bytes, column: Column, number: int) -> str:
+        """A number stays one, and is sent as one when its children are asked for. ``number``: of the record in its
+        page."""
         field = column[1]
         found = raw_at(record, field)
         if found is None or scalar_text(found) is None:
             reason = (
-                explain_missing(record, field)
+                explain_missing(record, field, "the record")
                 if found is None
                 else f"the value at {field!r} is neither text nor a number"
             )
             above, user, placeholder = self._ancestry.line[self.level].name, *self._ancestry.user_of(column)
             raise ItemError(
-                f"A record of {above!r} cannot be a parent of {user!r}: {reason}. "
+                f"Record {number:,} of a page of {above!r} cannot be a parent of {user!r}: {reason}. "
                 f"Correct {{{placeholder}}} in streams.{user}."
             )
         return bytes(found).decode()
@@ -214,12 +215,12 @@ class _Filling:
     def add(self, page: Page, rows_of: RowsOf) -> list[WorkItem]:
         """The batches that a page fills. ``rows_of`` tells by which rows a record was asked for."""
         batches, full = self._batches, []
-        for record in page.records:
+        for number, record in enumerate(page.records, 1):
             text = bytes(record)
             for above in rows_of(text):
                 carried = dict(zip(batches.carried, above, strict=True))
                 row = tuple(
-                    batches.field(text, column) if column[0] == batches.level else carried[column]
+                    batches.field(text, column, number) if column[0] == batches.level else carried[column]
                     for column in batches.columns
                 )
                 if row not in self._seen:

@@ -10,7 +10,7 @@ from haulier.cli.due_lines import again_lines
 from haulier.cli.durations import duration_text
 from haulier.cli.failures import failure_lines
 from haulier.cli.pace import RunRate, eta_words
-from haulier.cli.report import anew_lines, shape_lines, unseen_lines
+from haulier.cli.report import anew_lines, count_lines, shape_lines, unseen_lines
 from haulier.cli.status.facts import OtherRun, QueueFacts, StatusFacts
 from haulier.cli.status.worker_facts import worker_words
 from haulier.plurals import count_of
@@ -45,7 +45,12 @@ def fact_lines(facts: StatusFacts, leases: Iterable[Holder]) -> list[str]:
     lines += [f"  again    {line}" for line in again_lines(status.overlaps)]
     lines += [
         f"  {line}"
-        for line in (*unseen_lines(status.unseen), *anew_lines(status.feeds_anew), *shape_lines(status.shapes))
+        for line in (
+            *unseen_lines(status.unseen),
+            *anew_lines(status.feeds_anew),
+            *shape_lines(status.shapes),
+            *count_lines(status),
+        )
     ]
     lines += [f"  removed  {stream}, by haulier gc on {moment:%Y-%m-%d}" for stream, moment in status.removed.items()]
     if status.is_stranded:
