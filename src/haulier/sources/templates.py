@@ -139,7 +139,10 @@ def _fill(text: str, values: PlaceholderValues, write: Callable[[PlaceholderValu
 def _segment(value: PlaceholderValue) -> str:
     text = as_text(value)
     if text in _NO_SEGMENTS:
-        raise ItemError(f"{text!r} cannot be used in a path: it would lead to another path.")
+        raise ItemError(
+            f"{text!r} cannot be used in a path: it would lead to another path. If the API takes it as a "
+            "parameter, write it in `query`."
+        )
     return _code(text)
 
 

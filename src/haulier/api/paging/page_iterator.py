@@ -376,7 +376,8 @@ class PageIterator:
             more = " or more" if is_at_least else ""
             raise ApiError(
                 f"{self._shown(request)}: the API has {total} records here{more}, and hands out no more than {cap} for "
-                "one query (`divide`). The item is divided; with smaller items it would not have to be.",
+                "one query (`divide`). It is divided if it can be; plan smaller items by `step`, or by `length` and "
+                "`longest` of prefixes.",
                 action=Action.SPLIT,
             )
 
