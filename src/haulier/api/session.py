@@ -296,7 +296,10 @@ def _pairs(headers: Headers) -> Pairs:
 async def _first_of(pages: AsyncGenerator[Page, None], count: int) -> AsyncIterator[Page]:
     async with contextlib.aclosing(pages):
         async for page in pages:
-            yield page
             count -= 1
+            if not count:
+                # Before the last page: who looks at it may end the client, and what is to be given back would be lost.
+                await pages.aclose()
+            yield page
             if not count:
                 break

@@ -322,6 +322,17 @@ async def test_g1_without_the_flag_a_connection_has_no_end(at: str, info: Any) -
             )
 
 
+async def test_connections_in_records_that_go_on_are_told_once(caplog: pytest.LogCaptureFixture) -> None:
+    """Their further pages are not read, and no record looks short."""
+    inner = {"nodes": [{"id": 7}], "pageInfo": {"endCursor": "7", "hasNextPage": True}}
+    for more, count in ((False, 0), (True, 1)):
+        inner["pageInfo"] = {"hasNextPage": more}
+        rows = {**orders(0, 2, 2), "nodes": [{"id": 0, "items": inner}, {"id": 1, "items": inner}]}
+        async with told(says({"data": {"orders": rows}})) as (api, *_):
+            assert len(await rows_of(api, GraphQL(QUERY))) == 2
+        assert sum("have more pages of their own" in each.getMessage() for each in caplog.records) == count
+
+
 async def test_a_cost_that_is_not_told_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
     said = (says({"data": {"orders": orders(0, 10)}}), says({"data": {"orders": orders(10, 25)}}))
     async with client_over(ToldTransport(*said), Api("http://api.test", cost=COST), FakeClock()) as client:

@@ -174,6 +174,16 @@ async def test_without_points_in_time_a_page_of_a_sample_is_shown() -> None:
     assert (first_page.total, first_page.divide_above) == (25, 10)
 
 
+async def test_a_sample_gives_its_point_in_time_back_before_it_is_shown() -> None:
+    """Whoever looks at it ends the client next."""
+    fake = fake_of(a="open")
+    async with serving_search(fake) as url, situation(Api(url)) as context:
+        context.api.most_pages = 1
+        page = await anext(aiter(context.api.search(CLICKS, WINDOW)))
+        assert len(page) == 10
+        assert [method for method, *_ in fake.asked].count("DELETE") == 1
+
+
 def hits_of(*hits: Document) -> bytes:
     shards = {"total": 1, "failed": 0}
     total = {"value": len(hits), "relation": "eq"}

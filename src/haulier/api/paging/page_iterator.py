@@ -16,6 +16,7 @@ from haulier.api.http.urls import LinkError, OtherOriginError
 from haulier.api.paging.capped_total import cap_error, is_cap_like
 from haulier.api.paging.count_check import Probe, check_of
 from haulier.api.paging.cursors import Seek
+from haulier.api.paging.inner_pages import CUT_WARNING, are_cut
 from haulier.api.paging.kept_query import shown_names
 from haulier.api.paging.list_end import looks_behind_full_end, requests_past_end
 from haulier.api.paging.list_reader import Listing, ListPage, ListReader
@@ -116,6 +117,8 @@ class PageIterator:
 
     def _kept(self, page: Page) -> Page:
         kept = self._reader.kept(page)
+        if self._listing.graphql_errors is not None and are_cut(kept.slices):
+            self._requester.say_once(CUT_WARNING)
         self._requester.usage.counts.skipped += len(page) - len(kept)
         return kept
 
