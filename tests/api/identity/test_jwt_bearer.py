@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
+from datetime import UTC, timedelta
+from email.utils import format_datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
@@ -12,9 +14,10 @@ from urllib.parse import parse_qs
 import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from haulier.api.http.redactor import Redactor
+from haulier.api.http.transport import TransportError
 from haulier.api.identity.auth import env
 from haulier.api.identity.jwt_bearer import Jwt, JwtBearer
 from haulier.api.identity.shared_token import TokenFile
@@ -26,6 +29,7 @@ from tests.api.wire.wire import get, transport_to
 
 PRIVATE = ec.generate_private_key(ec.SECP256R1())
 PEM = PRIVATE.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+PUBLIC = PRIVATE.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
 SECRET = "canary-secret-of-thirty-two-bytes!"
 
 
@@ -64,6 +68,28 @@ async def test_a_signed_jwt_is_exchanged_for_a_token() -> None:
         again = parse_qs(here.told.body.decode())["assertion"][0]
         assert checked(again, here, f"{here.issuer.url}/token")["jti"] != claims["jti"]
         assert again not in here.redactor.redact(f"sent {again} there")
+
+
+async def test_the_time_of_a_refusal_is_taken_once() -> None:
+    """This machine's clock is an hour behind: each JWT would have ended long ago."""
+    clock = FakeClock()
+    there = clock.now() + timedelta(hours=1)
+    date = f"Date: {format_datetime(there.astimezone(UTC), usegmt=True)}"
+    refused = (({"error": "invalid_grant"}, "400 Bad Request", (date,)),)
+    granted = ({"access_token": "canary-token-2", "expires_in": 60}, "200 OK", ())
+    said: list[Any] = [*refused, granted, *refused * 2]
+    async with scene(lambda url: JwtBearer(signed(), url), answer=lambda _: said.pop(0), clock=clock) as here:
+        assert await here.get() == 200
+        first, second = (parse_qs(seen.body.decode())["assertion"][0] for seen in here.issuer.requests)
+        assert _issued_at(second) - _issued_at(first) == 3600
+        here.clock.advance(4000)
+        with pytest.raises(TransportError, match="invalid_grant"):
+            await here.get()
+        assert len(said) == 0, "the clocks differ by another time now, and then no more"
+
+
+def _issued_at(token: str) -> int:
+    return int(jwt.decode(token, options={"verify_signature": False})["iat"])
 
 
 async def test_a_jwt_proves_the_client_in_place_of_a_secret() -> None:
@@ -120,7 +146,9 @@ async def test_a_key_in_a_variable_may_have_its_line_ends_written_out(
 ) -> None:
     monkeypatch.setenv("PEM", PEM.replace("\n", "\\n"))
     (tmp_path / "key.pem").write_text(PEM)
-    for key in ({"key": env("PEM")}, {"key_file": str(tmp_path / "key.pem"), "key": ""}):
+    (tmp_path / "windows.pem").write_bytes(b"\xef\xbb\xbf" + PEM.replace("\n", "\r\n").encode())
+    files = [{"key_file": str(tmp_path / name), "key": ""} for name in ("key.pem", "windows.pem")]
+    for key in ({"key": env("PEM")}, *files):
         async with scene(lambda url, key=key: JwtBearer(signed(**key), url), answer=plain) as here:  # type: ignore[misc]
             assert await here.get() == 200
 
@@ -149,6 +177,7 @@ def test_what_cannot_be_is_refused(make: Callable[[], object], text: str) -> Non
     [
         ({"key": "canary-no-key"}, "The key of the JWT cannot sign with ES256. It must be a private key in PEM"),
         ({"algorithm": "RS256"}, "The key of the JWT cannot sign with RS256."),
+        ({"key": PUBLIC}, "The key of the JWT cannot sign with ES256. It must be a private key"),
         (
             {"key": "", "key_file": "/nowhere/key.pem"},
             "The key file /nowhere/key.pem of the JWT cannot be read: No such",

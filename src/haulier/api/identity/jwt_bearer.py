@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from haulier.api.http.redactor import Redactor
+from haulier.api.http.retry_after import since_of
+from haulier.api.http.transport import Response
 from haulier.api.identity.auth import Authorizer, BareSender, Secret, reveal
 from haulier.api.identity.issuer import Issued
 from haulier.api.identity.revealed import add_secrets, revealed
@@ -25,9 +27,12 @@ USES: Final = ("grant", "client", "bearer")
 """The grant jwt-bearer of RFC 7523, 2.1; by 2.2 proof of the client, whatever its grant; credentials of a request."""
 ISSUED_EARLY_SECONDS: Final = 60
 """The issuer's clock may be behind ours, and would refuse a token from the future. At most half of a lifetime."""
+MAX_SKEW_SECONDS: Final = 30.0
+"""Clocks that differ by less are not the reason of a refusal."""
 MAX_LIFETIME_SECONDS: Final = 3600
 """Google and Salesforce refuse longer ones; GitHub allows ten minutes."""
 
+_REFUSALS: Final = frozenset({400, 401, 403})
 _GRANT: Final = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 _ASSERTION: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
@@ -72,6 +77,8 @@ class Signer:
     def __init__(self, declared: Jwt, audience: str, clock: Clock, redactor: Redactor) -> None:
         self._declared = declared
         self._clock = clock
+        self._ahead_seconds = 0.0
+        """How far the issuer's clock is ahead of ours."""
         self._key = _key_of(declared)
         redactor.add(self._key.strip())
         add_secrets(declared.claims, redactor)
@@ -95,7 +102,7 @@ class Signer:
 
     def sign(self) -> str:
         jwt = _library()
-        issued_at = int(wall_seconds(self._clock) - self._early_seconds)
+        issued_at = int(wall_seconds(self._clock) + self._ahead_seconds - self._early_seconds)
         times = {"iat": issued_at, "exp": issued_at + int(self._declared.lifetime_seconds)}
         headers = {"kid": self._declared.key_id} if self._declared.key_id else None
         try:
@@ -105,14 +112,23 @@ class Signer:
                 algorithm=self._declared.algorithm,
                 headers=headers,
             )
-        except (jwt.PyJWTError, ValueError, TypeError, NotImplementedError) as exc:
-            # The library's words may repeat the key.
+        except (jwt.PyJWTError, ValueError, TypeError, AttributeError, NotImplementedError) as exc:
+            # It takes a public key, which has no method to sign. The library's words may repeat the key.
             raise UsageError(
                 f"The key of the JWT cannot sign with {self._declared.algorithm}. It must be a private key in PEM "
                 "without a password, of the kind of that algorithm; for HS256 the secret itself. Check its variable or "
                 "file."
             ) from exc
         return str(signed)
+
+    def takes_time(self, answer: Response) -> bool:
+        """Whether a refusal shows that the issuer's clock is another one."""
+        now = self._clock.now()
+        ahead = (since_of(answer.headers, now) - now).total_seconds()
+        if abs(ahead - self._ahead_seconds) <= MAX_SKEW_SECONDS:
+            return False
+        self._ahead_seconds = ahead
+        return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +200,12 @@ class JwtExchange:
         self.key = signer.identity + repr((declared.use, declared.parameters, client_id)).encode()
 
     async def issue(self) -> Issued:
+        answer = await self._ask()
+        if answer.status in _REFUSALS and self._signer.takes_time(answer):
+            answer = await self._ask()
+        return self._answer.read(answer)
+
+    async def _ask(self) -> Response:
         declared, token = self._declared, self._signer.sign()
         self._redactor.add_renewed(token)
         headers = [("Accept", "application/json")]
@@ -199,7 +221,7 @@ class JwtExchange:
                 headers.append(("Authorization", f"Bearer {token}"))
         if self._client_id:
             fields = (*fields, ("client_id", self._client_id))
-        return self._answer.read(await self._send_bare(declared.post(declared.token_url, fields, headers)))
+        return await self._send_bare(declared.post(declared.token_url, fields, headers))
 
 
 def _key_of(declared: Jwt) -> str:
@@ -208,7 +230,7 @@ def _key_of(declared: Jwt) -> str:
         key = reveal(declared.key)
         return key.replace("\\n", "\n") if key.lstrip().startswith("-----BEGIN") else key.strip()
     try:
-        return Path(declared.key_file).read_text(encoding="ascii")
+        return Path(declared.key_file).read_text(encoding="utf-8-sig")
     except (OSError, ValueError) as exc:
         said = exc.strerror if isinstance(exc, OSError) else "it is no text"
         raise UsageError(
