@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from haulier.api.answers.judgement import Rule
+from haulier.api.body_format import BodyFormat
 from haulier.api.errors import Action
 from haulier.api.identity.auth import Bearer
 from haulier.api.paging.cursors import Cursor
@@ -376,3 +377,8 @@ def test_a_file_that_cannot_be_read_is_told(name: str, body: bytes | None, messa
     with pytest.raises(SourceFileError) as caught:
         load_source(tmp_path / name, {})
     assert str(caught.value) == f"{tmp_path / name}: {message}"
+
+
+def test_a_tab_stands_between_the_values_of_a_table(tmp_path: Path) -> None:
+    text = 'get = "/t"\nrecords = "."\nformat = { kind = "csv", delimiter = "\\t" }\npages = "single"\n'
+    assert stream(tmp_path, text).format == BodyFormat("csv", delimiter="\t")

@@ -139,7 +139,7 @@ _REMEDIES = {
     Shape.NO_BODY: f'{_RECORDS} empty = ["no body"].',
     Shape.NOT_A_LIST: "Check `records` of the stream, which is the path of a list; where it leads to one record, or to "
     "an object of records by their IDs, write `shape`.",
-    Shape.CHARSET: 'Write the charset that the API really uses: format = { kind = "json", charset = "utf-8" }.',
+    Shape.CHARSET: 'Write the charset that the API really uses in `format`, beside its `kind`: charset = "utf-8".',
     Shape.CUT_LINE: "If the API leaves out the end of the last line, write may_lack_newline = true in `format`.",
     Shape.TABLE: "Check `format` of the stream: the first line of CSV names its columns, each once.",
     Shape.HEADER_ONLY: 'If it is a table, write empty = ["header only"].',

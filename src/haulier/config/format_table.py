@@ -20,7 +20,12 @@ KIND = Field(
     'kind = "csv"',
     is_required=True,
 )
-DELIMITER = Field("delimiter", Text("one sign"), "The sign between the values of CSV.", 'delimiter = ";"')
+DELIMITER = Field(
+    "delimiter",
+    Text("one sign", may_be_blank=True),
+    "The sign between the values of CSV; `\\t` is a tab.",
+    'delimiter = ";"',
+)
 CHARSET = Field(
     "charset",
     Text("the name of a charset"),

@@ -41,12 +41,14 @@ class Text:
     """Text that is not empty, with its variables filled in."""
 
     wanted: str = "text"
+    may_be_blank: bool = False
+    """A space or a tab counts."""
 
     def read(self, value: Any, place: Place, example: str) -> str:
         if not isinstance(value, str):
             raise unexpected(value, place, self.wanted, example)
         text = fill_variables(value, place, is_secret=False)
-        if not text.strip():
+        if not (text if self.may_be_blank else text.strip()):
             raise unexpected(value, place, self.wanted, example)
         return text
 

@@ -47,6 +47,8 @@ GOOD: dict[str, tuple[BodyFormat, bytes, list[bytes]]] = {
     "an inch": (CSV, b'a,b\n5" pipe,1\n', [b'{"a":"5\\" pipe","b":"1"}']),
     "blank lines between": (CSV, b"\xef\xbb\xbfa,b\n\n1,2\n\n", [b'{"a":"1","b":"2"}']),
     "one column, empty but for quotes": (CSV, b'a\n""\nx\n', [b'{"a":""}', b'{"a":"x"}']),
+    "signs in one column": (CSV, b"a;b\n1\n2;3\n", [b'{"a;b":"1"}', b'{"a;b":"2;3"}']),
+    "NUL in a value": (CSV, b"a,b\n1,x\0y\n", [b'{"a":"1","b":"x\\u0000y"}']),
     "another delimiter": (BodyFormat("csv", delimiter=";"), b"a;b\n1,5;2\n", [b'{"a":"1,5","b":"2"}']),
     "tabs": (BodyFormat("csv", delimiter="\t"), b"a\tb\n1\t2\n", [b'{"a":"1","b":"2"}']),
     "a field larger than the standard library's limit": (CSV, b"a,b\n%b,1\n" % LONG, [b'{"a":"%b","b":"1"}' % LONG]),
@@ -62,13 +64,52 @@ def test_records_of_lines(name: str) -> None:
     assert page.encoded is (form.kind == "csv")
 
 
+SEQUENCE_CUT = BodyFormat("json-seq", may_lack_newline=True)
+WIDE = "the body has NUL bytes where text begins. If its letters have two bytes, say so: "
+WIDE_LINES = WIDE + 'format = { kind = "ndjson", charset = "utf-16-be" }'
+WIDE += 'format = { kind = "csv", charset = "'
+SAY = 'say so: format = { kind = "csv", charset = '
+MARKED = f'the body is not UTF-8: byte 0xff near 0. As it begins like utf-16, {SAY}"utf-16" }}'
+OTHER = f'the body is not UTF-8: byte 0xe4 near 3. If the API sends another charset, {SAY}"windows-1252" }}'
+ONE_COLUMN = (
+    "the table has one column, '{}', and its name and values have '{}'. If that stands between columns, "
+    'say so: format = {{ kind = "csv", delimiter = "'
+)
+
 BAD: dict[str, tuple[BodyFormat, bytes, str, Shape]] = {
     "a cut line": (NDJSON, b'{"a":1}\n{"a":', "the last line has no end, so that it may be cut", Shape.CUT_LINE),
     "a whole line without end": (NDJSON, b"1\n12", "the last line has no end, so that it may be cut", Shape.CUT_LINE),
     "a cut line with an end": (NDJSON, b'1\n\n{"a":\n', "line 3 is not JSON: Input data was truncated", Shape.UNPARSED),
     "two values in a line": (NDJSON, b'1\n{"a":1} {"b":2}\n', "line 2 is not JSON: ", Shape.UNPARSED),
     "lines that are JSON together": (NDJSON, b"1,2\n[3\n4]\n", "line 1 is not JSON: ", Shape.UNPARSED),
-    "an object over two lines": (NDJSON, b'{"a":1,\n"b":2}\n', "line 1 is not JSON: ", Shape.UNPARSED),
+    "an object over two lines": (NDJSON, b'{"a":1,\n"b":2}\n', "the body is one JSON value over sev", Shape.NOT_JSON),
+    "one value without end": (
+        NDJSON,
+        b'{"a":1}',
+        "the last line has no end, so that it may be cut; or the",
+        Shape.CUT_LINE,
+    ),
+    "NUL in a line": (NDJSON, b'{"a":"\0"}\n', "line 1 is not JSON: ", Shape.UNPARSED),
+    "two bytes a letter": (CSV, "a,b\n1,2\n".encode("utf-16-le"), WIDE + "utf-16-le", Shape.UNPARSED),
+    "two bytes a letter, big": (CSV, "a,b\n1,2\n".encode("utf-16-be"), WIDE + "utf-16-be", Shape.UNPARSED),
+    "lines of two bytes a letter": (NDJSON, '{"a":1}\n{"a":"x"}\n'.encode("utf-16-be"), WIDE_LINES, Shape.UNPARSED),
+    "a mark of UTF-16": (CSV, "a,b\n".encode("utf-16"), MARKED, Shape.UNPARSED),
+    "another charset": (CSV, b"a\nK\xe4se\n", OTHER, Shape.UNPARSED),
+    "an archive": (
+        CSV,
+        b"PK\x03\x04\xff\n",
+        "the body is not text: it begins as a ZIP file or a workb",
+        Shape.UNPARSED,
+    ),
+    "a sequence cut behind a sign": (
+        SEQUENCE_CUT,
+        b'\x1e{"a":1}\n\x1e',
+        "the sequence ends with a separator",
+        Shape.UNPARSED,
+    ),
+    "another sign between": (CSV, b"a;b\n1;2\n", ONE_COLUMN.format("a;b", ";") + ';"', Shape.TABLE),
+    "tabs between": (CSV, b"a\tb\n1\t2\n", ONE_COLUMN.format("a\\tb", "\\t") + '\\t"', Shape.TABLE),
+    "commas between": (BodyFormat("csv", ";"), b"a,b\n1,2\n", ONE_COLUMN.format("a,b", ",") + ',"', Shape.TABLE),
     "one list": (NDJSON, b'[{"a":1}]\n', "the body is one list of JSON, and no lines", Shape.NOT_JSON),
     "no UTF-8": (NDJSON, b'{"a":"\xe4"}\n', "the body is not UTF-8: byte 0xe4 near 6", Shape.UNPARSED),
     "no separator": (SEQUENCE, b'{"a":1}\n', "the body does not begin with a record separator", Shape.UNPARSED),
@@ -211,9 +252,11 @@ async def test_g1_a_line_of_text_is_no_table_without_rows(empty: list[str]) -> N
     ("form", "body", "label", "words"),
     [
         (CSV, b'{"error": "x", "code": 5}\n', "application/json", "JSON instead of CSV"),
-        (CSV, b"<html>maintenance</html>\n", "text/html", "a maintenance page instead of JSON"),
+        (CSV, b'{"id":1}\n{"id":2}\n', "text/csv", 'JSON in lines instead of CSV: write format = "ndjson"'),
+        (CSV, b"<html>maintenance</html>\n", "text/html", "a maintenance page instead of CSV"),
+        (CSV, b"<?xml version='1.0'?>\n<rows/>", "text/csv", "XML, which is not read, instead of CSV"),
         (NDJSON, b"", "application/x-ndjson", "an empty body"),
-        (NDJSON, b"<html>login</html>\n", "text/html", "HTML instead of JSON"),
+        (NDJSON, b"<html>login</html>\n", "text/html", "HTML instead of lines of JSON"),
     ],
 )
 async def test_g1_a_good_answer_without_lines_is_no_success(

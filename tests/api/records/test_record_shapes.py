@@ -72,7 +72,8 @@ BAD: dict[str, tuple[str, str, str, str, Shape]] = {
         "object",
         "d",
         '{"d":{ }}',
-        "expected an object at 'd', found an empty object",
+        "expected an object at 'd', found an empty object. Where that means that there is none, write empty = "
+        '["empty object"]',
         Shape.NOT_OF_SHAPE,
     ),
     "text": (

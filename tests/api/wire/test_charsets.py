@@ -37,6 +37,8 @@ GOOD: dict[str, tuple[bytes, str, str, str]] = {
     "UTF-8": (TEXT.encode(), f"{JSON}; charset=utf8", "", TEXT),
     "no charset": (TEXT.encode(), JSON, "", TEXT),
     "an empty one": (TEXT.encode(), f"{JSON}; charset=", "", TEXT),
+    "UTF-16 without a mark, the larger byte first": (TEXT.encode("utf-16-be"), "", "utf-16", TEXT),
+    "UTF-16 without a mark": (TEXT.encode("utf-16-le"), f"{JSON}; charset=utf-16", "", TEXT),
     "UTF-8 all the same": (TEXT.encode(), f"{JSON}; charset=iso-8859-1", "", TEXT),
     "UTF-8 under UTF-16": (TEXT.encode(), f"{JSON}; charset=utf-16", "", TEXT),
     "UTF-8 under GBK": ('{"a":"€"}'.encode(), f"{JSON}; charset=gbk", "", '{"a":"€"}'),

@@ -74,6 +74,15 @@ async def test_row_gzip_with_two_members() -> None:
         assert await api.records() == [{"id": 3}]
 
 
+async def test_g1_a_file_that_is_gzip_whatever_its_labels_say() -> None:
+    """No JSON and no table begins so. One that is cut, also behind its first member, is an error as ever."""
+    async with door([http(gzipped(LAST_PAGE[:9]) + gzipped(LAST_PAGE[9:]))]) as api:
+        assert await api.records() == [{"id": 3}]
+    for cut in (ZIPPED[:-8], gzipped(LAST_PAGE) + ZIPPED[:-1], ZIPPED + b"x"):
+        async with door([http(cut)]) as api:
+            assert (await api.error()).action is Action.RETRY_LATER
+
+
 async def test_row_redirect_loop() -> None:
     """Bodies, `redirect loop`: an error after five."""
     async with door(status("302 Found", b"", "Location: /rows")) as api:

@@ -13,10 +13,11 @@ from haulier.api.records.paths import is_json
 _NEUTRAL_TYPES = {"", "text/plain", "application/octet-stream", "binary/octet-stream"}
 """Media types under which JSON is often sent."""
 _JSON_BEGINNINGS = frozenset({b"{", b"["})
+_NAMES = {"json": "JSON", "ndjson": "lines of JSON", "json-seq": "a sequence of JSON", CSV: "CSV"}
 _SNIFFED_BYTES = 64 * 1024
 _CLOSED_SIGNS = (b"maintenance", b"temporarily unavailable", b"temporarily down", b"be right back", b"be back soon")
 _LOGIN_PAGE = (
-    "a login page instead of JSON. If that is how the API says that a session or token has ended, write a rule: "
+    "If that is how the API says that a session or token has ended, write a rule: "
     '{ status = 200, header = "Content-Type: text/html*", action = "auth" }'
 )
 
@@ -36,7 +37,7 @@ def find_body_problem(response: Response, form: BodyFormat = PLAIN_JSON) -> Body
     body = response.body
     first = body[:1024].lstrip()[:1] or body.lstrip()[:1]
     if first == b"<":
-        return _find_page_problem(body)
+        return _find_page_problem(body, form)
     if (charset := response.charset_problem) is not None and not charset.is_harmless:
         shape = Shape.UNPARSED if charset.is_of_data else Shape.CHARSET
         return BodyProblem(f"a body that cannot be read: {charset.reason}", shape=shape)
@@ -44,7 +45,7 @@ def find_body_problem(response: Response, form: BodyFormat = PLAIN_JSON) -> Body
         # An empty line is an answer without lines; no byte at all may be a failure.
         return None if form.has_lines and body else BodyProblem("an empty body", shape=Shape.NO_BODY)
     if "html" in media_type and first not in _JSON_BEGINNINGS and not form.has_lines:
-        return _find_page_problem(body)
+        return _find_page_problem(body, form)
     if form.has_lines:
         return _find_line_problem(body, first, form)
     is_told = "json" in media_type or "javascript" in media_type
@@ -60,15 +61,22 @@ def find_body_problem(response: Response, form: BodyFormat = PLAIN_JSON) -> Body
 
 def _find_line_problem(body: bytes, first: bytes, form: BodyFormat) -> BodyProblem | None:
     """An error object under a good status would be taken for the names of columns."""
-    if form.kind == CSV and first in _JSON_BEGINNINGS and is_json(body):
+    if form.kind != CSV or first not in _JSON_BEGINNINGS:
+        return None
+    if is_json(body):
         return BodyProblem("JSON instead of CSV", shape=Shape.NOT_CSV)
+    if is_json(body.lstrip().partition(b"\n")[0]):
+        return BodyProblem('JSON in lines instead of CSV: write format = "ndjson"', shape=Shape.NOT_CSV)
     return None
 
 
-def _find_page_problem(body: bytes) -> BodyProblem:
+def _find_page_problem(body: bytes, form: BodyFormat) -> BodyProblem:
+    wanted = _NAMES[form.kind]
     page = body[:_SNIFFED_BYTES].lower()
     if any(sign in page for sign in _CLOSED_SIGNS):
-        return BodyProblem("a maintenance page instead of JSON", is_outage=True)
+        return BodyProblem(f"a maintenance page instead of {wanted}", is_outage=True)
     if is_login_page(page):
-        return BodyProblem(_LOGIN_PAGE, is_outage=True)
-    return BodyProblem("HTML instead of JSON", shape=Shape.HTML)
+        return BodyProblem(f"a login page instead of {wanted}. {_LOGIN_PAGE}", is_outage=True)
+    if page.lstrip().startswith(b"<?xml") and b"<html" not in page:
+        return BodyProblem(f"XML, which is not read, instead of {wanted}", shape=Shape.NOT_JSON)
+    return BodyProblem(f"HTML instead of {wanted}", shape=Shape.HTML)

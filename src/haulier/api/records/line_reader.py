@@ -15,7 +15,7 @@ from msgspec import Raw
 from haulier.api.body_format import CSV, JSON_SEQUENCE, BodyFormat
 from haulier.api.errors import Action, ApiError, BodyError, PagingError, Shape
 from haulier.api.records.empty_forms import HEADER_ONLY, NO_BODY, EmptyForms, is_bare_failure
-from haulier.api.records.page import Body, Page, PageReader, text_of
+from haulier.api.records.page import Body, Page, PageReader, text_of, wide_charset
 from haulier.api.records.paths import ROOT, is_json
 from haulier.api.records.record_finder import LIST, RecordFinder, has_each
 from haulier.api.records.slices import Records
@@ -60,7 +60,7 @@ class LineReader(PageReader):
 
     def read(self, body: bytes) -> Body:
         """Raises `BodyError` for a body that is cut, or not of its format, and for a row that does not fit."""
-        text = text_of(body)
+        text = text_of(body, self._form.kind)
         if self._form.kind == CSV:
             rows = self._rows(text)
             return LineBody(Page(rows, encoded=True), self)
@@ -120,6 +120,10 @@ class LineReader(PageReader):
         return bytes(element) if hidden is None else hidden.restore(memoryview(element))
 
     def _bad_line(self, numbered: list[tuple[int, bytes]]) -> BodyError:
+        if wide_charset(numbered[0][1]):
+            return self._wide(numbered[0][1])
+        if self._is_document(b"\n".join(line for _, line in numbered)):
+            return BodyError("the body is one JSON value over several lines: leave out `format`", Shape.NOT_JSON)
         for number, line in numbered:
             hidden = hide(line)
             try:
@@ -130,7 +134,21 @@ class LineReader(PageReader):
 
     def _check_last_end(self, text: bytes) -> None:
         if text and not text.endswith(b"\n") and not self._form.may_lack_newline:
-            raise BodyError("the last line has no end, so that it may be cut", Shape.CUT_LINE)
+            if wide_charset(text):
+                raise self._wide(text)
+            whole = "; or the whole is one JSON value: leave out `format` then" if self._is_document(text) else ""
+            raise BodyError(f"the last line has no end, so that it may be cut{whole}", Shape.CUT_LINE)
+
+    def _is_document(self, text: bytes) -> bool:
+        return self._form.kind != CSV and text.lstrip()[:1] in (b"{", b"[") and is_json(text)
+
+    def _wide(self, text: bytes) -> BodyError:
+        charset = wide_charset(text) or "utf-16"
+        return BodyError(
+            "the body has NUL bytes where text begins. If its letters have two bytes, say so: "
+            f'format = {{ kind = "{self._form.kind}", charset = "{charset}" }}',
+            Shape.UNPARSED,
+        )
 
     def _check_failure(self, numbered: list[tuple[int, bytes]]) -> None:
         """Where the lines themselves are the records, a rule may allow it (`haulier.api.answers.line_failure`)."""
@@ -145,10 +163,12 @@ class LineReader(PageReader):
         self._check_last_end(text)
         rows = _table(text, self._form.delimiter)
         _, columns = next(rows, (0, []))
-        self._check_columns(columns)
+        self._check_columns(columns, text)
         found: list[bytes] = []
         room = MAX_TABLE_BYTES
         for row in _fitting(rows, columns):
+            if len(columns) == 1 and not found:
+                self._check_delimiter(columns[0], row[0])
             found.append(_encoder.encode(dict(zip(columns, row, strict=True))))
             room -= len(found[-1])
             if room < 0:
@@ -162,9 +182,11 @@ class LineReader(PageReader):
         self._columns = columns
         return found
 
-    def _check_columns(self, columns: list[str]) -> None:
+    def _check_columns(self, columns: list[str], text: bytes) -> None:
         if not columns:
             raise BodyError("there is no line with the names of the columns", Shape.UNPARSED)
+        if any("\0" in name for name in columns):
+            raise self._wide(text)
         for place, name in enumerate(columns, 1):
             if not name.strip():
                 raise BodyError(f"column {place:,} has no name in the first line", Shape.TABLE)
@@ -175,6 +197,18 @@ class LineReader(PageReader):
                 f"the first line is not that of the first page, which names {', '.join(self._columns)[:_SHOWN]}",
                 Shape.TABLE,
             )
+
+    def _check_delimiter(self, name: str, value: str) -> None:
+        """Refuse one column whose name and first value have the sign of another table: all of it would stand in one
+        field."""
+        for sign in _DELIMITERS:
+            if sign in name and sign in value:
+                shown = "\\t" if sign == "\t" else sign
+                raise BodyError(
+                    f"the table has one column, {name[:_SHOWN]!r}, and its name and values have '{shown}'. If that "
+                    f'stands between columns, say so: format = {{ kind = "csv", delimiter = "{shown}" }}',
+                    Shape.TABLE,
+                )
 
 
 class LineBody(Body):
@@ -191,6 +225,7 @@ class LineBody(Body):
 
 
 _SHOWN: Final = 200
+_DELIMITERS: Final = (";", "\t", "|", ",")
 
 
 def _sequence(text: bytes) -> list[bytes]:
@@ -198,6 +233,8 @@ def _sequence(text: bytes) -> list[bytes]:
     if text and not text.startswith(_SEPARATOR):
         raise BodyError("the body does not begin with a record separator (RFC 7464)", Shape.UNPARSED)
     texts = text.split(_SEPARATOR)[1:]
+    if texts and not texts[-1]:
+        raise BodyError("the sequence ends with a separator, so that a text may be missing", Shape.UNPARSED)
     for number, each in enumerate(texts, 1):
         if each[-1:] not in (b"", b"}", b"]", b'"') and not each.endswith(tuple(bytes((sign,)) for sign in _SPACE)):
             raise BodyError(f"text {number:,} of the sequence is cut", Shape.UNPARSED)

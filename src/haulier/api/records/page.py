@@ -262,15 +262,15 @@ def not_json_error(body: bytes, error: Exception) -> BodyError:
     return BodyError(f"the body is not JSON: {error}", Shape.UNPARSED)
 
 
-def text_of(body: bytes) -> bytes:
-    """UTF-8 is proven here: msgspec does not check it in what it skips."""
+def text_of(body: bytes, kind: str = "json") -> bytes:
+    """UTF-8 is proven here: msgspec does not check it in what it skips. ``kind``: of `BodyFormat`."""
     body = body.removeprefix(BOM)
     if not body.isascii():
-        _check_utf8(body)
+        _check_utf8(body, kind)
     return body
 
 
-def _check_utf8(body: bytes) -> None:
+def _check_utf8(body: bytes, kind: str) -> None:
     end = 0
     while end < len(body):
         start, end = end, end + _CHUNK_BYTES
@@ -281,16 +281,30 @@ def _check_utf8(body: bytes) -> None:
             try:
                 chunk.decode()
             except UnicodeDecodeError as error:
-                raise _not_utf8(error, start) from None
+                raise _not_utf8(error, start, body, kind) from None
 
 
-def _not_utf8(error: UnicodeDecodeError, start: int) -> BodyError:
+def _not_utf8(error: UnicodeDecodeError, start: int, body: bytes, kind: str) -> BodyError:
     where = f"byte {error.object[error.start]:#04x} near {start + error.start}"
+    if (archive := next((name for sign, name in _ARCHIVES.items() if body.startswith(sign)), "")) != "":
+        return BodyError(f"the body is not text: it begins as {archive} does, which is not read", Shape.UNPARSED)
+    charset = wide_charset(body)
+    says = f"As it begins like {charset}" if charset else "If the API sends another charset"
     return BodyError(
-        f"the body is not UTF-8: {where}. If the API sends another charset, say so: "
-        'format = { kind = "json", charset = "windows-1252" }',
+        f"the body is not UTF-8: {where}. {says}, say so: "
+        f'format = {{ kind = "{kind}", charset = "{charset or "windows-1252"}" }}',
         Shape.UNPARSED,
     )
+
+
+_ARCHIVES: Final = {b"PK\x03\x04": "a ZIP file or a workbook", b"\x28\xb5\x2f\xfd": "zstd", b"BZh": "bzip2"}
+
+
+def wide_charset(text: bytes) -> str:
+    """The charset of two bytes a letter that a text begins like, or ""."""
+    if text.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return "utf-16"
+    return "utf-16-be" if text[:1] == b"\0" else "utf-16-le" if text[1:2] == b"\0" else ""
 
 
 def _check_unique(body: bytes, path: str, elements: list[Raw]) -> None:

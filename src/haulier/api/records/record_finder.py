@@ -181,7 +181,10 @@ class RecordFinder:
             shape = Shape.NULL if found == Raw(b"null") else Shape.NOT_A_LIST
         else:
             shape = Shape.NULL if found == Raw(b"null") else Shape.NOT_OF_SHAPE
-        return BodyError(f"expected {wanted} at {'.'.join(where) or ROOT!r}, found {describe(found)}", shape)
+        text = f"expected {wanted} at {'.'.join(where) or ROOT!r}, found {describe(found)}"
+        if first_byte(found) == b"{" and _is_empty_object(found):
+            text += '. Where that means that there is none, write empty = ["empty object"]'
+        return BodyError(text, shape)
 
 
 _NO_RECORDS: Final = Raw(b"[]")

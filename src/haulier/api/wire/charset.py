@@ -55,11 +55,16 @@ def to_utf8(
             f"it has the byte {body[control.start()]:#04x} near {control.start()}, for which the charset "
             f'{told[:_SHOWN]!r} has no letter: windows-1252 may be meant, which is written charset = "windows-1252"'
         )
+    if codec in _WIDE and body[:1] == b"\0":
+        codec += "-be"  # Without a mark. The first character of JSON and of most tables is ASCII.
     try:
         return body.decode(codec).encode(), None
     except UnicodeDecodeError as error:
         where = f"byte {body[error.start]:#04x} near {error.start}"
-        raise CharsetError(f"it is not in its charset {told[:_SHOWN]!r}: {where}", is_of_data=True) from None
+        raise CharsetError(
+            f"it is not in its charset {told[:_SHOWN]!r}: {where}. If another one is meant, write it in `format`",
+            is_of_data=True,
+        ) from None
 
 
 @lru_cache(maxsize=256)

@@ -73,8 +73,6 @@ class Sender:
         headers = _merge_headers(request.headers, self._headers)
         async with self._slots:
             answer = await self._send_timed(self._follow, request.replace(headers=headers))
-            if request.part != "file":
-                return answer
             return await unzipped(answer, self._settings.max_body_bytes, request.format)
 
     async def send_bare(self, request: Request) -> Response:
