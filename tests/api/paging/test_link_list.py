@@ -104,11 +104,11 @@ async def test_what_is_no_link_ends_no_list(found: Any, words: str) -> None:
 
 async def test_a_full_page_without_the_relation_is_an_error_where_no_page_had_it() -> None:
     """G3: the path may be misspelt. A total, or `missing`, settles it."""
-    page = says({"rows": rows(0, 2), "Links": links(next="/items?p=2")})
+    page = says({"rows": rows(0, 2), "refs": links(next="/items?p=2")})
     async with told(page) as (api, _, clock, _):
         error = await refused(api, clock, query={"limit": 2}, pages=LinkList("links"))
     assert "no link at 'links' has the relation 'next'" in str(error)
-    assert "there is nothing at 'links': the body is an object with the keys rows, Links" in str(error)
+    assert "there is nothing at 'links': the body is an object with the keys rows, refs" in str(error)
     async with told(page) as (api, _, clock, _):
         assert await collected(api, clock, query={"limit": 2}, pages=LinkList("links", missing="end")) == [0, 1]
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -41,6 +42,11 @@ def two_pages(asked: Asked) -> Reply:
     if "after" in asked.query:
         return Reply({"value": rows(2, 3), "n": 3})
     return Reply({"value": rows(0, 2), "n": 3, "paging": {"next": {"after": "2"}}})
+
+
+def strange_pages(asked: Asked) -> Reply:
+    """Its token has a name that nobody knows."""
+    return Reply({"value": rows(0, 2), "n": 3, "forth": "2"})
 
 
 def one_page(asked: Asked) -> Reply:
@@ -95,16 +101,16 @@ async def test_a_total_that_is_missing_is_none_of_the_signs() -> None:
 
 async def test_an_exact_total_finds_a_misspelt_path() -> None:
     """Ends, G3: the promise is not kept, and the item does not end well."""
-    async with session_with(two_pages) as (api, _):
+    async with session_with(strange_pages) as (api, _):
         with pytest.raises(ApiError, match="promised 3 records and sent 2") as caught:
             await ids_of(api.pages("/items", pages=MISSPELT, records="value", total=Total("n")))
         assert caught.value.action is Action.RESTART
 
 
-@pytest.mark.parametrize("at", ["paging.next.after", "pagin.next.after"])
-async def test_try_says_it(at: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("at", "answer"), [("paging.next.after", two_pages), ("pagin.next.after", strange_pages)])
+async def test_try_says_it(at: str, answer: Callable[[Asked], Reply], tmp_path: Path) -> None:
     """`haulier try`: one line that names the path; none where the path leads somewhere."""
-    async with serving(two_pages) as server:
+    async with serving(answer) as server:
         source = tmp_path / "shop.toml"
         source.write_text(TOML.format(url=server.url, at=at))
         process = await asyncio.create_subprocess_exec(

@@ -9,7 +9,9 @@ import pytest
 
 from haulier.api.client import ItemPlace, Total
 from haulier.api.errors import Action, ApiError, PagingError
+from haulier.api.paging.continuation import Continuation
 from haulier.api.paging.cursors import Cursor
+from haulier.api.paging.link_list import LinkList
 from haulier.api.paging.links import LinkHeader, NextUrl, OData
 from haulier.api.paging.paginator import Paginator
 from tests.api.paging.rig import Asked, Reply, client_of, ids_of, rows, serving, session_with
@@ -316,6 +318,62 @@ async def test_what_stands_on_last_pages_is_no_token(at: str, first: dict[str, A
     assert await found(answer, NextUrl(at)) == [0, 1, 2, 3]
     if "cursor" not in last.get("meta", {}):
         assert await found(lambda asked: Reply({"rows": rows(0, 2), **last}), NextUrl(at)) == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("pages", "body", "instead"),
+    [
+        (NextUrl("next"), {"links": {"next": "/items?p=2", "self": "/items"}}, "'links.next'"),
+        (NextUrl("pagination.next"), {"paging": {"next": "/items?p=2"}, "size": 2}, "'paging.next'"),
+        (NextUrl("meta.next_url"), {"meta": {"size": 2}, "next_url": "/items?p=2"}, "'next_url'"),
+        (NextUrl("links.next.href"), {"_links": {"next": {"href": "/items?p=2"}}}, "'_links.next'"),
+        (NextUrl("_links.nxt.href"), {"_links": {"next": {"href": "/items?p=2"}}}, "'_links.next'"),
+        (
+            Cursor("next_cursor", query="c"),
+            {"response_metadata": {"next_cursor": "a"}},
+            "'response_metadata.next_cursor'",
+        ),
+        (Cursor("info.after", query="c"), {"pageInfo": {"hasNextPage": True}}, "'pageInfo.hasNextPage'"),
+        (Continuation("continues"), {"continue": {"gapcontinue": "b", "continue": "-||"}}, "'continue'"),
+        (Continuation("query.continue"), {"query": {"all": 1}, "continue": {"gapcontinue": "b"}}, "'continue'"),
+        (LinkHeader("nxt"), {}, "'next'"),
+        (LinkList("links", rel="nxt"), {"links": [{"rel": "next", "href": "/items?p=2"}]}, "'next'"),
+        (LinkList("link"), {"links": [{"rel": "next", "href": "/items?p=2"}]}, "'links'"),
+        (Cursor(from_header="X-Nxt", query="c"), {}, "'X-Next-Token'"),
+    ],
+)
+async def test_a_misspelt_sign_at_the_first_page(pages: Paginator, body: dict[str, Any], instead: str) -> None:
+    """G1: no size was asked for, and no total is declared: 2 of some hundred records would be a success."""
+    headers = (("Link", "</items?p=2>; rel=next"), ("X-Next-Token", "b"))
+    with pytest.raises(PagingError, match=f"In its place: {instead}. Correct the path"):
+        await found(lambda asked: Reply({"rows": rows(0, 2), **body}, headers=headers), pages)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"paging": {"cursors": {"before": "a", "after": "b"}}, "cursors": {"before": "a", "after": "b"}},
+        {
+            "links": {"self": "/items", "next": None},
+            "meta": {"next_cursor": "", "page": 1},
+            "filter": {"after": "2024"},
+        },
+        {"batchcomplete": True, "continue": {}, "request": {"cursor": "sent"}, "nextUpdate": {"at": "2026-01-01"}},
+    ],
+)
+async def test_what_stands_on_an_only_page_is_no_token(body: dict[str, Any]) -> None:
+    assert await found(lambda asked: Reply({"rows": rows(0, 2), **body}), NextUrl("next")) == [0, 1]
+
+
+async def test_what_was_sent_is_no_token_behind_a_sign_that_was_seen() -> None:
+    """The last page shows the parameters that it was asked with."""
+
+    def answer(asked: Asked) -> Reply:
+        token = asked.query.get("c")
+        after = {"meta": {"cursor": token}} if token else {"next": "b", "meta": {"cursor": None}}
+        return Reply({"rows": rows(2, 4) if token else rows(0, 2), **after})
+
+    assert await found(answer, Cursor("next", query="c")) == [0, 1, 2, 3]
 
 
 async def test_a_run_is_judged_by_what_it_saw_itself() -> None:

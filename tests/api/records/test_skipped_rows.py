@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from haulier.api.errors import ApiError
+from haulier.api.errors import ApiError, PagingError
 from haulier.api.paging.paginator import Single
 from haulier.api.paging.positions import Offset
 from haulier.api.paging.totals import Total
@@ -86,9 +86,26 @@ async def test_paging_goes_by_the_rows_that_came() -> None:
         kept = [0, 1, 2, 8, 9]
         for total in (None, Total("total"), Total("kept", counts_skipped=False)):
             assert await ids_of(api.pages("/", **options, total=total)) == kept
-        for total in (Total("kept"), Total("total", counts_skipped=False)):
-            with pytest.raises(ApiError, match="the API promised"):
+        for total, words in (
+            (Total("kept"), "leaves out the rows that `skip` passes over, write"),
+            (Total("total", counts_skipped=False), "counts the rows that `skip` passes over, leave out"),
+        ):
+            with pytest.raises(ApiError, match=f"the API promised .* If it {words} counts_skipped = false in `total`"):
                 await ids_of(api.pages("/", **options, total=total))
+
+
+@pytest.mark.parametrize("total", [Total("kept"), Total("kept", divide_above=100)])
+async def test_a_total_without_skipped_rows_ends_no_list_early(total: Total) -> None:
+    """G1: 6 rows came, as the total says; two of them are none, and two records are missing."""
+
+    def answer(asked: Asked) -> Reply:
+        start = asked.number("offset")
+        rows = [{"id": n, "state": "deleted" if n < 2 else ""} for n in range(start, min(start + 2, 8))]
+        return Reply({"rows": rows, "kept": 6})
+
+    async with session_with(answer) as (api, _):
+        with pytest.raises(PagingError, match=r"leaves out rows that `skip` passes over: counts_skipped = false"):
+            await ids_of(api.pages("/", pages=Offset(2), records="rows", skip=[DELETED], total=total))
 
 
 def test_g3_a_run_tells_what_it_skipped(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

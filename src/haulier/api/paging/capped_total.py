@@ -19,12 +19,12 @@ _MIN_CAP_RECORDS: Final = 1_000
 
 
 class CappedTotal:
-    def __init__(self, total: Total, paginator: Paginator) -> None:
+    def __init__(self, total: Total, paginator: Paginator, *, has_skip: bool = False) -> None:
+        """``has_skip``: rows are skipped, which the total is taken to count."""
         self._paginator = paginator
         # Who declares the cap, or how an exact total is told from others, has settled it.
-        self._is_settled = (
-            not total.is_exact or total.counts_hidden or total.only_if is not None or total.divide_above > 0
-        )
+        is_told = total.only_if is not None or total.divide_above > 0
+        self._is_settled = not total.is_exact or total.counts_hidden or (is_told and not has_skip)
         self._first_count: int | None = None
 
     def note(self, count: int) -> None:
@@ -54,7 +54,7 @@ def is_cap_like(total: int) -> bool:
     return total >= _MIN_CAP_RECORDS and (len(digits) == 1 or digits in ("15", "25") or total & (total - 1) == 0)
 
 
-def cap_error(shown: str, total: int, status: int | None = None) -> PagingError:
+def cap_error(shown: str, total: int, status: int | None = None, *, has_skip: bool = False) -> PagingError:
     found = (
         "there are records behind it, so that it is capped, or counts something else"
         if status is None
@@ -64,5 +64,6 @@ def cap_error(shown: str, total: int, status: int | None = None) -> PagingError:
         f"{shown}: the total of {total:,} ends the list behind a full page, and {found}. Write the cap, less one, as "
         f"divide = {{ above = {total - 1} }}, so that larger items are divided before they are read; or, where the API "
         "says whether its total is exact, only_if = { at = ..., is = ... } in `total`."
+        + (" Or it leaves out rows that `skip` passes over: counts_skipped = false in `total`." if has_skip else "")
         + ("" if status is None else f" If there are just {total:,}, write divide = {{ above = {total} }}.")
     )

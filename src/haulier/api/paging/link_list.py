@@ -127,7 +127,22 @@ class LinkList:
         instead = f"its relations are {', '.join(names)}" if names else "the list is empty"
         if answer.body.raw(self.at) is None:
             instead = answer.body.explain_missing(self.at)
-        return SignReport(self._sign, f"no link at {self.at!r} has the relation {self.rel!r}", instead)
+        lack = f"no link at {self.at!r} has the relation {self.rel!r}"
+        return SignReport(
+            self._sign, lack, instead, tokens=("next",) if "next" in names else self._lists_beside(answer)
+        )
+
+    def _lists_beside(self, answer: PageAnswer) -> tuple[str, ...]:
+        """Lists whose links have the relation, where there is none at its path."""
+        if answer.body.raw(self.at) is not None:
+            return ()
+        _, members = answer.body.keys_beside(self.at)
+        lists = {key: value for key, value in members.items() if "link" in key.lower() and first_byte(value) == b"["}
+        return tuple(key for key, value in lists.items() if self.rel.lower() in self._relations_in(value))
+
+    def _relations_in(self, links: Raw) -> set[str]:
+        found = [link for link in msgspec.json.decode(links, type=list[Raw]) if first_byte(link) == b"{"]
+        return {name for link in found for name in self._relations(link)}
 
     @property
     def _sign(self) -> str:

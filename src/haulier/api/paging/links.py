@@ -156,7 +156,8 @@ class LinkHeader:
                 relations |= dict.fromkeys(sorted(found))
         if not self.missing:
             instead = f"its relations are {', '.join(relations)}" if relations else "there is no Link header"
-            answer.sign_reports.append(SignReport(self._sign, f"no link has the relation {self.rel!r}", instead))
+            lack, tokens = f"no link has the relation {self.rel!r}", ("next",) if "next" in relations else ()
+            answer.sign_reports.append(SignReport(self._sign, lack, instead, tokens=tokens))
         return None
 
     @property

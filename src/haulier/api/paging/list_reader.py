@@ -114,7 +114,11 @@ class ListReader:
         self._skipper = (
             Skipper((*listing.skip, NULL_ROW)) if is_query else Skipper(listing.skip) if listing.skip else None
         )
-        self._capped = None if total is None else CappedTotal(total, listing.paginator)
+        self._capped = (
+            None
+            if total is None
+            else CappedTotal(total, listing.paginator, has_skip=bool(listing.skip) and total.counts_skipped)
+        )
         self.received = 0
         self.has_begun = False
 

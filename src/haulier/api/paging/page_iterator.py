@@ -80,6 +80,7 @@ class PageIterator:
         self._neighbours = Neighbours()
         self._ahead: PagesAhead | None = None
         self._empty_pages = 0
+        self._skipped = 0
         self._tried_smaller_after_500 = False
         self._tail: list[bytes] = []
         """Records that the next page must begin with."""
@@ -119,6 +120,7 @@ class PageIterator:
         kept = self._reader.kept(page)
         if self._listing.graphql_errors is not None and are_cut(kept.slices):
             self._requester.say_once(CUT_WARNING)
+        self._skipped += len(page) - len(kept)
         self._requester.usage.counts.skipped += len(page) - len(kept)
         return kept
 
@@ -325,6 +327,7 @@ class PageIterator:
     async def _prove_total(self, request: PageRequest) -> None:
         """Raise `PagingError` where records come after the total, or where it may be a cap."""
         wire = self._wire(request)
+        shown = self._requester.describe(wire)
         self._guard.check_request(wire, is_past_end=True)
         try:
             answered = await self._requester.send(
@@ -339,13 +342,13 @@ class PageIterator:
             if not may_be_past_end(error):
                 raise
             if is_cap_like(self._reader.received):
-                raise cap_error(self._requester.describe(wire), self._reader.received, error.status) from error
+                raise cap_error(shown, self._reader.received, error.status) from error
             return
         found = answered.value
         if found is None or len(found.page) <= request.overlap or self._guard.knows(found.page):
             return  # Past its end the list begins again, at some APIs, or ends with its last page for ever.
         if found.total is None or found.total <= self._reader.received:
-            raise cap_error(self._requester.describe(wire), self._reader.received)
+            raise cap_error(shown, self._reader.received, has_skip=self._counts_skipped)
 
     def _note_lack(self, read: ListPage) -> None:
         """A list of one page and a misspelt path look the same."""
@@ -451,6 +454,11 @@ class PageIterator:
         # Part of it may be kept: some APIs hand out no more than so many records, and do not say so.
         raise ApiError(text, action=Action.RESTART)
 
+    @property
+    def _counts_skipped(self) -> bool:
+        total = self._listing.total
+        return bool(self._listing.skip) and total is not None and total.counts_skipped
+
     def _note_kept(self, promise: Promise, total: int) -> None:
         """An item may have several walks."""
         usage = self._requester.usage
@@ -460,6 +468,9 @@ class PageIterator:
             logger.warning("all rows of a list are hidden from us", extra={"rows": total})
 
     def _remedy(self) -> str:
+        if self._skipped and self._listing.skip:
+            does, do = ("leaves out", "write") if self._counts_skipped else ("counts", "leave out")
+            return f" If it {does} the rows that `skip` passes over, {do} counts_skipped = false in `total`."
         if not is_counting(self._kind):
             return ""
         return (

@@ -18,7 +18,7 @@ from haulier.api.paging.form_body import form_field, with_form_field
 from haulier.api.paging.json_body import value_at, with_value
 from haulier.api.paging.link_address import LinkBase, LinkOrigin
 from haulier.api.paging.link_header import links_of, relations_of
-from haulier.api.records.next_sign import SignReport, asked_sizes, report_found, report_missing
+from haulier.api.records.next_sign import SignReport, asked_sizes, onward_headers, report_found, report_missing
 from haulier.api.records.page import Body, Page
 from haulier.api.records.paths import describe, first_byte
 
@@ -183,11 +183,13 @@ class PageAnswer:
 
     def note_header_sign(self, name: str, *, is_there: bool, asked: int | None = None) -> None:
         sign = f"the header {name!r}"
+        onward = onward_headers(self.headers)
         if is_there or name in self.headers:
-            self.sign_reports.append(SignReport(sign))
+            self.sign_reports.append(SignReport(sign, companions=tuple(("", key) for key in onward)))
         else:
+            lack = f"no header is called {name!r}"
             instead = f"there are {', '.join(list(dict.fromkeys(self.headers))[:_SHOWN_HEADERS])}"
-            self.sign_reports.append(SignReport(sign, f"no header is called {name!r}", instead, asked=asked))
+            self.sign_reports.append(SignReport(sign, lack, instead, tokens=onward, asked=asked))
 
     def header(self, name: str) -> str | None:
         """Return a header's value; None where it is missing or empty."""

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+import msgspec
 from msgspec import Raw
 
 from haulier.api.records.page import Body
@@ -42,6 +43,8 @@ class SignReport:
     tokens: tuple[str, ...] = ()
     """Keys that look like tokens, where the sign is missing."""
     others: tuple[str, ...] = ()
+    elsewhere: tuple[str, ...] = ()
+    """Paths of tokens in other places. They count until the sign was seen: on later pages they may be what was sent."""
     asked: int | None = None
     """Page size that was asked for."""
 
@@ -73,7 +76,8 @@ class SignMemory:
         """Return keys that never stood beside the sign: it may have another name. Before it was seen, only tokens
         count."""
         found = (*report.tokens, *report.others) if self.was_seen else report.tokens
-        return tuple(key for key in found if (report.passed, key) not in self.companions)
+        unknown = tuple(key for key in found if (report.passed, key) not in self.companions)
+        return unknown if self.was_seen else (*unknown, *report.elsewhere)
 
 
 def report_found(body: Body, at: str) -> SignReport:
@@ -101,7 +105,45 @@ def report_missing(body: Body, at: str, asked: int | None = None) -> SignReport:
     )
     lack = f"there is nothing at {at!r}"
     instead = body.explain_missing(at).removeprefix(f"{lack}: ")
-    return SignReport(repr(at), lack, instead, passed, tokens=tokens, others=others, asked=asked)
+    elsewhere = () if tokens else _tokens_elsewhere(body, passed, members)
+    return SignReport(repr(at), lack, instead, passed, tokens=tokens, others=others, elsewhere=elsewhere, asked=asked)
+
+
+_PLACE_PATTERN: Final = re.compile("pag|link|meta|cursor|continu|next|info|data|result|response")
+"""Parts of names of objects in which APIs have their tokens."""
+
+
+def _tokens_elsewhere(body: Body, passed: str, members: Mapping[str, Raw]) -> tuple[str, ...]:
+    """At the top of the answer, and in the objects that stand at the top and at ``passed``."""
+    top = body.keys_beside("next")[1]
+    found = [key for key, value in top.items() if passed and _is_token(key, value, is_ahead=False)]
+    for place, here in {passed: members, "": top}.items():
+        for key, value in here.items():
+            path = f"{place}.{key}" if place else key
+            if _holds_token(key, value):
+                found.append(path)
+            elif _PLACE_PATTERN.search(key.lower()) and not _leads_back(key):
+                found += [f"{path}.{name}" for name, each in _members(value).items() if _is_likely(name, each)]
+    return tuple(dict.fromkeys(found))
+
+
+def _is_likely(key: str, value: Raw) -> bool:
+    """`after` is there on last pages too, beside `before`."""
+    return _holds_token(key, value) or (_words(key) != {"after"} and _is_token(key, value, is_ahead=False))
+
+
+def _holds_token(key: str, value: Raw) -> bool:
+    """An object that goes back whole (MediaWiki), or a link (HAL)."""
+    return ("continu" in key.lower() or _words(key) == {"next"}) and any(map(_says, _members(value).values()))
+
+
+def _members(value: Raw) -> dict[str, Raw]:
+    return msgspec.json.decode(value, type=dict[str, Raw]) if first_byte(value) == b"{" else {}
+
+
+def onward_headers(headers: Mapping[str, str]) -> tuple[str, ...]:
+    """Headers that look as if they lead on."""
+    return tuple(name for name, text in headers.items() if text.strip() and _leads_on(name.lower().removeprefix("x-")))
 
 
 _ONWARD_PATTERN: Final = re.compile("continu|cursor|marker|scroll|bookmark")
