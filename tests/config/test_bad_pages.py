@@ -90,7 +90,10 @@ MISTAKES: dict[str, Mistake] = {
     "pages continue more": (
         PAGES,
         'pages = { continue = "continue", query = "c" }',
-        "streams.flights.pages.query: unknown key. Available: continue, missing.",
+        (
+            "streams.flights.pages.query: unknown key beside `continue`: it goes with `cursor`, `cursor_header` or "
+            "`seek`. Available: continue, missing."
+        ),
     ),
     "pages next_path": (
         PAGES,

@@ -34,6 +34,14 @@ MISTAKES: dict[str, Mistake] = {
         IDS + CREW + MEALS.replace("parent.id", "parent.id}/{parents.crew.id"),
         "streams.meals: {parents.crew.id} names the parent itself. Write {parent.id} for it.",
     ),
+    "the parent named as a stream above, alone": (
+        IDS,
+        IDS + CREW + MEALS.replace("parent.id", "parents.crew.id"),
+        (
+            "streams.meals: the request uses no field of the parent, so every parent would fetch the same records. "
+            "Write {parent.id} for {parents.crew.id}, which is of the parent itself."
+        ),
+    ),
     "a stream above that is misspelt": (
         IDS,
         IDS + CREW + MEALS.replace("parent.id", "parent.id}/{parents.fligths.id"),

@@ -11,7 +11,7 @@ from haulier.config.place import Place
 from haulier.sources.division import divide
 from haulier.sources.recipe import FeedRecipe, IdsRecipe, ListLookup, Lookup, Pairs, StreamRecipe, ValuesRecipe
 from haulier.sources.record_links import is_link
-from haulier.sources.templates import ANY_PARENT, ANY_PARENTS, KEY, PARENT, PlaceholderError, strings_of
+from haulier.sources.templates import ANY_PARENT, ANY_PARENTS, KEY, PARENT, PARENTS, PlaceholderError, strings_of
 from haulier.sources.templates import check_placeholders as check_text
 
 SNAPSHOT = "snapshot_time"
@@ -34,9 +34,13 @@ def check_placeholders(recipe: StreamRecipe, value: Any, place: Place) -> None:
         found = _check(_stream_strings(recipe, place), of_records)
         _check_joined_parents(recipe, found, place)
         if not any(placeholder.startswith(PARENT) for placeholder in found):
+            itself = f"{PARENTS}{recipe.parent.stream}."
+            field = next((name.removeprefix(itself) for name in found if name.startswith(itself)), "")
             raise place.error(
                 "the request uses no field of the parent, so every parent would fetch the same records.",
-                'Write, for example: get = "/posts/{parent.id}/comments"',
+                f"Write {{{PARENT}{field}}} for {{{itself}{field}}}, which is of the parent itself."
+                if field
+                else 'Write, for example: get = "/posts/{parent.id}/comments"',
             )
     for mode in ("full", "incremental"):
         division = recipe.enumeration(mode)

@@ -258,8 +258,15 @@ class OneOfTables(Generic[T]):
             raise place.error(f"no key of this table tells the {self.what}.", self._telling(value) or self.remedy)
         known = [field.name for field in self.tables[told[0]].shape.fields]
         for name in value:
-            if name not in known and not nearest(name, known) and (remedy := self._telling([told[0], name])):
+            if name in known or nearest(name, known):
+                continue
+            if remedy := self._telling([told[0], name]):
                 raise place.at(name).error("unknown key.", remedy)
+            if 0 < len(others := self._with(name)) <= _MOST_NAMED:
+                where = one_of(f"`{table}`" for table in others)
+                raise place.at(name).error(
+                    f"unknown key beside `{told[0]}`: it goes with {where}.", suggest(name, known)
+                )
         return self.tables[told[0]].read(value, place, example)
 
     def _telling(self, names: Iterable[str]) -> str:
@@ -267,8 +274,12 @@ class OneOfTables(Generic[T]):
         for name in names:
             if not any(self._has(table, name) for table in self.tables) and nearest(name, self.tables):
                 return suggest(name, self.tables)
-        tables = [table for table in self.tables if names and all(self._has(table, name) for name in names)]
+        tables = self._with(*names)
         return f"Write {one_of(f'`{table}`' for table in tables)} too." if 0 < len(tables) <= _MOST_NAMED else ""
+
+    def _with(self, *names: str) -> list[str]:
+        """The kinds whose tables have all of these keys."""
+        return [table for table in self.tables if names and all(self._has(table, name) for name in names)]
 
     def _told(self, value: Mapping[str, Any]) -> list[str]:
         given = [name for name in self.tables if name in value]
