@@ -107,6 +107,8 @@ class Shape(StrEnum):
     """The answers contradict `pages` or `total`."""
     OTHER = "other"
     """A flag, total or cursor is missing or of another type."""
+    JOB = "job"
+    """An answer about a job lacks what `job` names."""
     RECORD = "record"
     """A record lacks its key, or already has a field that the source adds."""
     VALUES = "values"
@@ -145,6 +147,7 @@ _REMEDIES = {
     Shape.HEADER_ONLY: 'If it is a table, write empty = ["header only"].',
     Shape.NOT_OF_SHAPE: "Check `records` and `shape` of the stream.",
     Shape.OTHER: "Check `pages` and `total` of the stream.",
+    Shape.JOB: "Check `job` of the stream.",
     Shape.HTML: "Check `url` and the path of the stream: this is a page for people.",
     Shape.NOT_JSON: "Check `url`, path and headers of the stream; what is not JSON is declared by `format`.",
 }

@@ -136,9 +136,12 @@ async def test_the_end_is_read_as_it_is_declared(form: str, said: Any) -> None:
 @pytest.mark.parametrize(
     ("said", "text"),
     [
-        ({}, "it does not say at 'ttl' when the access token ends"),
-        ({"ttl": "soon"}, "what it says at 'ttl' is no end of an access token in the format 'epoch_seconds'"),
-        ({"ttl": 3600}, "what it says at 'ttl' is no end of an access token in the format 'epoch_seconds'"),
+        ({}, "it does not say at 'ttl' (`expires`) when the access token ends"),
+        (
+            {"ttl": "soon"},
+            "what it says at 'ttl' (`expires`) is no end of an access token",
+        ),
+        ({"ttl": 3600}, "what it says at 'ttl' (`expires`) is no end of an access token"),
     ],
 )
 async def test_an_end_that_is_declared_and_cannot_be_read_is_an_error(said: Any, text: str) -> None:

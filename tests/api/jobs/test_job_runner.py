@@ -154,6 +154,8 @@ async def test_g7_files_at_another_origin_get_no_credentials() -> None:
         ),
         (state("done", files=["/a", "/a"]), job_of(files="files"), Action.POISON, "names a file twice"),
         (state("done"), job_of(files="files.*.url"), Action.POISON, 'empty = "no files"'),
+        # Not asked again for the hour that the job has.
+        (state("done"), job_of(state="status"), Action.RETRY_LATER, "nothing at 'status'.*Check `job` of the stream"),
     ],
     ids=[
         "failed",
@@ -166,6 +168,7 @@ async def test_g7_files_at_another_origin_get_no_credentials() -> None:
         "no address in",
         "twice",
         "no files",
+        "no state",
     ],
 )
 async def test_g1_a_job_that_did_not_end_well_has_no_records(

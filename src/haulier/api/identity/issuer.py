@@ -133,10 +133,10 @@ class TokenAnswer:
         try:
             life = _life_seconds(find(msgspec.json.decode(answer.body), at), form, since_of(answer.headers, now), now)
         except (msgspec.DecodeError, LookupError) as exc:
-            raise TransportError(Fault.PROTOCOL, f"it does not say at '{at}' when the access token ends") from exc
+            raise RefusedError(f"it does not say at '{at}' (`expires`) when the access token ends") from exc
         except ValueError as exc:
-            raise TransportError(
-                Fault.PROTOCOL, f"what it says at '{at}' is no end of an access token in the format '{form}'"
+            raise RefusedError(
+                f"what it says at '{at}' (`expires`) is no end of an access token in the format '{form}'"
             ) from exc
         return life
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from haulier.api.answers.judgement import Rule
-from haulier.api.errors import BodyError
+from haulier.api.errors import BodyError, Shape
 from haulier.api.http.urls import LOOPBACK_HOSTS, Encoded, LinkError, Pairs, origin
 from haulier.api.records.paths import check_path
 from haulier.errors import UsageError
@@ -40,7 +40,7 @@ class JobRequest:
     def of(self, job_id: str) -> JobRequest:
         """Raises `BodyError` for an ID that would lead elsewhere, such as ``..``."""
         if ID in self.path and job_id in (".", ".."):
-            raise BodyError(f"the ID of the job is {job_id!r}, which would lead to another path")
+            raise BodyError(f"the ID of the job is {job_id!r}, which would lead to another path", Shape.JOB)
         return JobRequest(
             self.path.replace(ID, quote(job_id, safe="")),
             tuple((name, _filled_value(value, job_id)) for name, value in self.query),

@@ -14,7 +14,7 @@ import msgspec
 
 from haulier.api.answers.declared_wait import find_wait
 from haulier.api.answers.judgement import BY_RULE, ExpectedAnswer, Rule, applies
-from haulier.api.errors import Action, ApiError, BodyError
+from haulier.api.errors import Action, ApiError, BodyError, Shape
 from haulier.api.http.transport import Request, Response
 from haulier.api.http.urls import LinkError, join, origin
 from haulier.api.jobs.job import Job, JobRequest
@@ -38,6 +38,8 @@ _GONE_RULES: Final = tuple(Rule(Action.RESTART, status=status) for status in (40
 _FOREIGN_RULES: Final = tuple(Rule(Action.RESTART, status=status) for status in sorted(_GONE))
 _PASSING: Final = frozenset({Action.OUTAGE, Action.PAUSE, Action.RETRY_LATER})
 """What a question about a job may meet while the job goes on."""
+_MOST_UNREAD: Final = 2
+"""Answers in a row that lack what the source names, each asked for three times. They would until the time is over."""
 _ABSENT_STATUSES: Final = frozenset({404, 410})
 
 _T = TypeVar("_T")
@@ -122,7 +124,7 @@ class JobRunner:
         def read(response: Response) -> _Started:
             address = response.headers.get(job.poll_header, "").strip() if job.poll_header else ""
             if job.poll_header and not address:
-                raise BodyError(f"the answer that started a job has no header {job.poll_header!r}")
+                raise BodyError(f"the answer that started a job has no header {job.poll_header!r}", Shape.JOB)
             if job.poll_at:
                 address = _text_at(response.body, job.poll_at)
             job_id = _text_at(response.body, job.id) if job.id else ""
@@ -172,7 +174,7 @@ class JobRunner:
         began_at = told_at = clock.monotonic()
         every, within = job.every.total_seconds(), job.within.total_seconds()
         wait = min(FIRST_WAIT_SECONDS, every)
-        asked_wait = started.wait_seconds
+        asked_wait, unread = started.wait_seconds, 0
         wire = self._wire(poll)
         while True:
             left = within - (clock.monotonic() - began_at)
@@ -181,12 +183,13 @@ class JobRunner:
                 told = await self._ask(wire, self._read_told, ExpectedAnswer(wants_json=bool(job.state)))
             except ApiError as error:
                 # The job goes on meanwhile: another one would cost as much again.
-                if error.action not in _PASSING or clock.monotonic() - began_at >= within:
+                unread = unread + 1 if error.shape is Shape.JOB else 0
+                if error.action not in _PASSING or unread == _MOST_UNREAD or clock.monotonic() - began_at >= within:
                     raise
                 logger.info("a job could not be asked about, and is asked about again", extra={"error": str(error)})
                 wait, asked_wait = min(2 * wait, every), error.retry_after_seconds
                 continue
-            now = clock.monotonic()
+            now, unread = clock.monotonic(), 0
             if told.is_done:
                 logger.info("a job is done", extra={"seconds": round(now - began_at, 3)})
                 return told
@@ -313,7 +316,7 @@ def _text_at(body: bytes, path: str) -> str:
     except (msgspec.DecodeError, RecursionError) as error:
         raise not_json_error(text, error) from error
     if found is None or bytes(found) in (b"null", b'""'):
-        raise BodyError(explain_missing(text, path) if found is None else f"nothing is at {path!r}")
+        raise BodyError(explain_missing(text, path) if found is None else f"nothing is at {path!r}", Shape.JOB)
     return text_of_raw(found, path)
 
 
@@ -325,7 +328,8 @@ def _texts_at(body: bytes, path: str, *, is_member: bool = False) -> list[str]:
         found = raw_at(text, head.rstrip(".") or ROOT)
         if found is None or bytes(found) in (b"null", b'""'):
             if is_member:
-                raise BodyError(f"a member of the list of files has nothing at {path!r}, where its address would be")
+                lack = f"a member of the list of files has nothing at {path!r}, where its address would be"
+                raise BodyError(lack, Shape.JOB)
             return []
         if star:
             members = msgspec.json.decode(found, type=list[msgspec.Raw])
@@ -337,8 +341,8 @@ def _texts_at(body: bytes, path: str, *, is_member: bool = False) -> list[str]:
         if bytes(found)[:1] == b"[":
             addresses = msgspec.json.decode(found, type=list[str])
             if not all(addresses):
-                raise BodyError(f"an address at {path!r} is empty")
+                raise BodyError(f"an address at {path!r} is empty", Shape.JOB)
             return addresses
     except (msgspec.DecodeError, RecursionError) as error:
-        raise BodyError(f"there are no addresses at {path!r}: {error}") from error
+        raise BodyError(f"there are no addresses at {path!r}: {error}", Shape.JOB) from error
     return [text_of_raw(found, path)]
