@@ -45,12 +45,15 @@ DEFAULT_PAUSE_SECONDS: Final = 60.0
 
 MAX_KEPT_BODY_BYTES: Final = 64 * 1024
 """Room for a page of 100 records of 600 bytes."""
+HEAVY_LINES_BYTES: Final = 1024 * 1024
+"""30 ms of the event loop, where a thread costs 0.1."""
 MAX_SUSPECT_RETRIES: Final = 1
 """Such an item was asked for often before."""
 
 _SHOWN_CHARACTERS: Final = 300
 
 T = TypeVar("T")
+G = TypeVar("G")
 logger = logging.getLogger("haulier.api")
 
 
@@ -227,7 +230,7 @@ class Requester:
         parts = self._parts
         notes: AnswerNotes = FOREIGN_NOTES if request.part == "foreign file" else self._notes
         rules = (*rules, *notes.rules)
-        if (is_refusal := refusal_test(rules, is_graphql=expected.graphql_errors is not None)) is not None:
+        if (is_refusal := refusal_test(rules, expected)) is not None:
             request = request.replace(is_refusal=is_refusal)
 
         def judge_outcome(outcome: Response | TransportError | BodyProblem) -> Judgement:
@@ -252,7 +255,7 @@ class Requester:
         while True:
             outcome = await self._send_once(request, silences, trail, wanted_at, ahead, is_first_page=is_first_page)
             wanted_at = parts.clock.monotonic()
-            judgement = judge_outcome(outcome)
+            judgement = await _at_leisure(judge_outcome, outcome, expected)
             if isinstance(outcome, Response):
                 if judgement.action in {Action.END, Action.ABSENT}:
                     is_good = 200 <= outcome.status < 300
@@ -266,7 +269,7 @@ class Requester:
                         return Answered(outcome, judgement.action, found)
                 elif judgement.action is Action.OK:
                     try:
-                        value = read(outcome)
+                        value = await _at_leisure(read, outcome, expected)
                     except BodyError as error:
                         judgement = judge_body(error)
                     else:
@@ -455,6 +458,13 @@ class Requester:
             shape=judgement.shape,
             reason=redactor.redact(judgement.reason),
         )
+
+
+async def _at_leisure(function: Callable[[G], T], outcome: G, expected: ExpectedAnswer) -> T:
+    """In a thread where there are many lines: a table of 64 MiB takes seconds, in which leases would not be renewed."""
+    if isinstance(outcome, Response) and expected.form.has_lines and len(outcome.body) > HEAVY_LINES_BYTES:
+        return await asyncio.to_thread(function, outcome)
+    return function(outcome)
 
 
 def _is_unreadable(response: Response | None, judgement: Judgement) -> TypeGuard[Response]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import io
 import json
@@ -378,3 +379,22 @@ async def test_g1_what_a_rule_found_is_no_record(rule: Rule, form: Any, shape: A
     async with told(says(body, X_Last="1"), rules=(rule,)) as (api, _, _, _):
         pages = api.pages("/", pages=Single(), records=".", format=form, shape=shape)
         assert sum([len(page) async for page in pages]) == records
+
+
+async def test_a_large_table_is_read_beside_the_event_loop() -> None:
+    """A table of 64 MiB takes seconds, in which leases of other items have to be renewed."""
+    ticks = 0
+
+    async def tick() -> None:
+        nonlocal ticks
+        while True:
+            ticks += 1
+            await asyncio.sleep(0.001)
+
+    rows = b"".join(b"%d,some text\n" % number for number in range(100_000))
+    async with told(says(b"id,name\n" + rows)) as (api, _, _, _):
+        ticking = asyncio.create_task(tick())
+        found = [page async for page in api.pages("/", records=".", format=CSV, pages=Single())]
+        ticking.cancel()
+    assert len(found[0]) == 100_000
+    assert ticks > 5

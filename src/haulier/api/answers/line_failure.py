@@ -33,7 +33,7 @@ def find_line_failure(body: bytes) -> BodyProblem | None:
         return None
     lines = list(lines_of(body))
     for line in lines:
-        if may_tell_failure(line) and (key := is_bare_failure(line)) is not None:
+        if (key := is_bare_failure(line)) is not None:
             return _problem(key)
     members = _members(lines[-1]) if lines else None
     key = None if members is None else failing_key(members)

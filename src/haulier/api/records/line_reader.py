@@ -225,6 +225,7 @@ class LineBody(Body):
 
 
 _SHOWN: Final = 200
+_MAX_FIELD: Final = 2**31 - 1
 _DELIMITERS: Final = (";", "\t", "|", ",")
 
 
@@ -244,7 +245,7 @@ def _sequence(text: bytes) -> list[bytes]:
 def _table(text: bytes, delimiter: str) -> Iterator[tuple[int, list[str]]]:
     """Yield rows with their line. Raises `BodyError`."""
     # A field may be as long as the body; the standard library allows 128 KiB until it is told.
-    csv.field_size_limit(max(csv.field_size_limit(), len(text)))
+    csv.field_size_limit(_MAX_FIELD)
     reader = csv.reader(_lines(text), delimiter=delimiter, strict=True)
     try:
         for row in reader:
