@@ -146,7 +146,7 @@ DOUBTFUL = [
     (b" \n", "application/json", "empty", RETRY_LATER),
     (b"<html><p>Hello</p></html>", "text/html", "HTML", RETRY_LATER),
     (b"<html><p>Hello</p></html>", "application/json", "HTML", RETRY_LATER),
-    (b"<?xml version='1.0'?><a/>", "application/xml", "HTML", RETRY_LATER),
+    (b"<?xml version='1.0'?><a/>", "application/xml", "XML, which is not read", RETRY_LATER),
     (b"id,name\n1,a\n", "text/csv", "text/csv", RETRY_LATER),
     (b"id,name\n1,a\n", "text/plain", "text/plain", RETRY_LATER),
     (b"OK", None, "a body without a media type that is not JSON", RETRY_LATER),
