@@ -274,13 +274,15 @@ class Requester:
                         judgement = judge_body(error)
                     else:
                         parts.budget.note_success()
-                        await notes.note_good(
+                        seconds = notes.note_good(
                             outcome,
                             request,
                             judge_with_body,
                             is_first_page=is_first_page,
                             is_repeatable=is_repeatable,
                         )
+                        if seconds > 0.0:
+                            await parts.scope.pause(seconds, "the next query costs more than is left")
                         return Answered(outcome, judgement.action, value, judgement.is_by_body)
             reason = parts.redactor.redact(judgement.reason)
             is_unwanted = ahead is not None and not ahead.is_wanted

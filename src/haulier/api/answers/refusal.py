@@ -13,7 +13,9 @@ from haulier.api.http.transport import Response
 def refusal_test(rules: Sequence[Rule], expected: ExpectedAnswer) -> Callable[[Response], bool] | None:
     """Whether an answer says that. None where none but a 401 can. The first rule that applies decides alone."""
     is_graphql = expected.graphql_errors is not None
-    if not is_graphql and not any(rule.action is Action.AUTH or rule.status_at is not None for rule in rules):
+    if not is_graphql and not (
+        rules and any(rule.action is Action.AUTH or rule.status_at is not None for rule in rules)
+    ):
         return None
 
     def is_refusal(answer: Response) -> bool:

@@ -34,7 +34,7 @@ class AnswerNotes(Protocol):
         """A good answer without a page."""
         ...
 
-    async def note_good(
+    def note_good(
         self,
         response: Response,
         request: Request,
@@ -42,7 +42,9 @@ class AnswerNotes(Protocol):
         *,
         is_first_page: bool,
         is_repeatable: bool,
-    ) -> None: ...
+    ) -> float:
+        """Returns the time that all requests have to wait, since the next query costs more than is left."""
+        ...
 
     def note_outage(self, outcome: Outcome, reason: str) -> None: ...
 
@@ -77,7 +79,7 @@ class ApiNotes:
     def note_end(self, response: Response, *, is_first_page: bool) -> None:
         self.scope.note_success(response, is_first_page=is_first_page)
 
-    async def note_good(
+    def note_good(
         self,
         response: Response,
         request: Request,
@@ -85,7 +87,7 @@ class ApiNotes:
         *,
         is_first_page: bool,
         is_repeatable: bool,
-    ) -> None:
+    ) -> float:
         if not request.part:
             if self.cost_at is not None:
                 self._note_cost(self.cost_at, response)
@@ -93,8 +95,7 @@ class ApiNotes:
         self.scope.note_success(
             response, request=request if is_repeatable else None, judged=judged, is_first_page=is_first_page
         )
-        if (seconds := self.cost_wait(response)) > 0.0:
-            await self.scope.pause(seconds, "the next query costs more than is left")
+        return 0.0 if self.cost_at is None else self.cost_wait(response)
 
     def note_outage(self, outcome: Outcome, reason: str) -> None:
         self.scope.note_failure(outcome if isinstance(outcome, Response) else None, reason)
@@ -140,7 +141,7 @@ class ForeignNotes:
     def note_end(self, response: Response, *, is_first_page: bool) -> None:
         return
 
-    async def note_good(
+    def note_good(
         self,
         response: Response,
         request: Request,
@@ -148,8 +149,8 @@ class ForeignNotes:
         *,
         is_first_page: bool,
         is_repeatable: bool,
-    ) -> None:
-        return
+    ) -> float:
+        return 0.0
 
     def note_outage(self, outcome: Outcome, reason: str) -> None:
         return
