@@ -90,7 +90,7 @@ async def test_a_point_in_time_without_one_of_the_clusters_is_none() -> None:
     """Its making does not tell it, but the page before has found more."""
 
     def leave(fake: SearchFake, body: Document, answer: Document) -> Document | web.Response | None:
-        fake.indices["far:clicks"].state = "closed"
+        fake.indices.pop("far:clicks", None)
         return None
 
     fake = SearchFake(indices={"near:clicks": index("a"), "far:clicks": index("b")}, effect=leave)
@@ -120,6 +120,25 @@ async def test_closed_indices_are_told_before_a_run(caplog: pytest.LogCaptureFix
         with caplog.at_level(logging.WARNING):
             await context.api.check_search(CLICKS)
     assert "the server does not tell which indices are closed" in caplog.text
+
+
+@pytest.mark.parametrize("size", [10, 100], ids=["point in time", "one page"])
+async def test_an_index_that_is_closed_in_mid_run_is_told(size: int) -> None:
+    """G1: the other one still has documents of the day, as many as the total says. A deleted one has none."""
+    fake, search = fake_of(a="open", b="open", c="open"), Search("clicks-*", time="at", size=size)
+    async with serving_search(fake) as url, situation(Api(url)) as context:
+        await context.api.check_search(search)
+        assert await count_of(context.api, search) == 75
+        del fake.indices["clicks-c"]
+        assert await count_of(context.api, search) == 50
+        assert sum("_resolve" in path for _, path, _ in fake.asked) == 2
+        fake.indices["clicks-b"].state = "closed"
+        with pytest.raises(ApiError, match=r"Closed indices match 'clicks-\*'.*'clicks-b'") as caught:
+            await count_of(context.api, search)
+        assert caught.value.action is Action.CONFIG
+    async with serving_search(fake) as url, situation(Api(url)) as context:
+        with pytest.raises(ApiError, match="'clicks-b'"):
+            await count_of(context.api, search)
 
 
 async def test_an_empty_day_is_proven_anew_after_a_minute() -> None:

@@ -10,7 +10,7 @@ from haulier.api.search.body import lacking_body
 from haulier.api.search.dialect import Dialect
 from haulier.api.search.query_fields import asked_names, missing_field, needed_fields
 from haulier.api.search.search import Search
-from haulier.api.search.server import FieldCapability, SearchServer
+from haulier.api.search.server import FieldCapability, SearchServer, closed_words, some_of
 from haulier.errors import UsageError
 from haulier.plurals import count_of
 
@@ -18,7 +18,6 @@ _DATES: Final = frozenset({"date", "date_nanos"})
 _NUMBERS: Final = frozenset(
     {"byte", "short", "integer", "long", "unsigned_long", "float", "half_float", "double", "scaled_float"}
 )
-_MOST_NAMED: Final = 5
 
 
 async def check_search(server: SearchServer, search: Search) -> None:
@@ -37,10 +36,8 @@ async def check_search(server: SearchServer, search: Search) -> None:
     if types is None:
         raise UsageError(_no_index(search))
     if "*" in search.index and (closed := await server.closed_indices(search.index)):
-        raise UsageError(
-            f"Closed indices match {search.index!r}, and no search would find their documents: {_some(closed)}. Open "
-            f'them, or leave them out: index = "{search.index},-{closed[0]}".'
-        )
+        raise UsageError(closed_words(search, closed))
+    server.knowledge.shards[search.index] = 0
     if search.time:
         _check_time(search, types.get(search.time, {}))
     if (missing := missing_field(needed, types)) is not None:
@@ -78,14 +75,14 @@ def _check_time(search: Search, types: Mapping[str, FieldCapability]) -> None:
     unmapped = types.get("unmapped")
     if unmapped is not None:
         raise UsageError(
-            f"The field {search.time!r} is missing in {_some(unmapped.indices)}, so that no window would have their "
+            f"The field {search.time!r} is missing in {some_of(unmapped.indices)}, so that no window would have their "
             f'documents. Leave them out: index = "{search.index},-{(unmapped.indices or ("NAME",))[0]}".'
         )
     wanted, kind = (_NUMBERS, "a number") if search.unit else (_DATES, "a date")
     for name, found in mapped.items():
         if name not in wanted:
             remedy = "Leave out `unit`." if search.unit else 'If it is a number, write its unit: unit = "ms".'
-            where = f" in {_some(found.indices)}" if found.indices else ""
+            where = f" in {some_of(found.indices)}" if found.indices else ""
             raise UsageError(f"The field {search.time!r} is mapped as {name}{where}, which is not {kind}. {remedy}")
         if not found.searchable:
             raise UsageError(f"The field {search.time!r} is not indexed, so that it cannot be searched by.")
@@ -93,7 +90,7 @@ def _check_time(search: Search, types: Mapping[str, FieldCapability]) -> None:
 
 def _check_tie(search: Search, types: Mapping[str, FieldCapability]) -> None:
     if not types or "unmapped" in types:
-        where = _some(types["unmapped"].indices) if "unmapped" in types else f"every index of {search.index!r}"
+        where = some_of(types["unmapped"].indices) if "unmapped" in types else f"every index of {search.index!r}"
         raise UsageError(f"The field {search.tie!r} (`tie`) is missing in {where}, which could not be paged.")
     if "text" in types:
         raise UsageError(
@@ -109,11 +106,6 @@ def _no_field(search: Search, name: str, types: Mapping[str, object]) -> str:
         f"No index of {search.index!r} has a field {name!r}, which the `query` of the search names, so that its clause "
         f"would find nothing. {remedy}"
     )
-
-
-def _some(names: tuple[str, ...]) -> str:
-    more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
-    return ", ".join(map(repr, names[:_MOST_NAMED])) + more
 
 
 def _no_index(search: Search) -> str:

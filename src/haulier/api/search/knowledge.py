@@ -23,6 +23,8 @@ class SearchKnowledge:
     asking: asyncio.Lock = field(default_factory=asyncio.Lock)
     newest: dict[tuple[str, str], int] = field(default_factory=dict)
     """Documents of the newest item, by index and field of time: a guess at those of the next one."""
+    shards: dict[str, int] = field(default_factory=dict)
+    """That the newest search of a pattern was about, since no index was closed."""
     longest_wait_seconds: float = 0.0
     """For which an item waited between two pages, and lost its point in time by that."""
     _checked: dict[tuple[str, str, bytes], float] = field(default_factory=dict)

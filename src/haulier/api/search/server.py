@@ -31,6 +31,7 @@ _LOST: Final = tuple(Rule(Action.RESTART, status=status, text=LOST_POINT) for st
 _JSON: Final = (("Content-Type", "application/json"),)
 """Both servers read it. The types of one version of a client are refused by others."""
 _NO_INDEX: Final = "index_not_found_exception"
+_MOST_NAMED: Final = 5
 _MOST_FIELDS: Final = 30
 """Of one request, whose line may have 4 KiB."""
 _NOT_TOLD: Final = frozenset({403, 404, 405})
@@ -137,7 +138,17 @@ class SearchServer:
             raise
         if not page.shards:
             raise self._no_index_error(request, "nothing was searched (_shards.total is 0)")
+        await self._require_open(search, page.shards)
         return page
+
+    async def _require_open(self, search: Search, shards: int) -> None:
+        """An index that is closed in the middle of a run takes its shards with it."""
+        if "*" not in search.index:
+            return
+        known = self.knowledge.shards.get(search.index)
+        if (known is None or shards < known) and (closed := await self.closed_indices(search.index)):
+            raise ApiError(closed_words(search, closed), action=Action.CONFIG)
+        self.knowledge.shards[search.index] = shards
 
     def _no_index_error(self, request: Request, said: str, status: int | None = None) -> ApiError:
         return ApiError(
@@ -176,6 +187,18 @@ class SearchServer:
         url, _ = join(self._api_url, path)
         content = b"" if body is None else msgspec.json.encode(body)
         return Request(method, with_query(url, query), _JSON if content else (), content)
+
+
+def closed_words(search: Search, closed: Sequence[str]) -> str:
+    return (
+        f"Closed indices match {search.index!r}, and no search would find their documents: {some_of(closed)}. Open "
+        f'them, or leave them out: index = "{search.index},-{closed[0]}".'
+    )
+
+
+def some_of(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
+    return ", ".join(map(repr, names[:_MOST_NAMED])) + more
 
 
 class FieldCapability(msgspec.Struct, frozen=True):
