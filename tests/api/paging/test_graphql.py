@@ -333,6 +333,27 @@ async def test_connections_in_records_that_go_on_are_told_once(caplog: pytest.Lo
         assert sum("have more pages of their own" in each.getMessage() for each in caplog.records) == count
 
 
+async def test_connections_whose_records_are_read_may_not_go_on() -> None:
+    """G1: their further pages are asked for by nobody. Without `pageInfo` the query asks for no more."""
+    for info, count in (
+        ({"pageInfo": {"hasNextPage": True}}, None),
+        ({"pageInfo": {"hasNextPage": False}}, 3),
+        ({}, 3),
+    ):
+        inner = [{"items": {"nodes": [{"id": 1}, {"id": 2}]}}, {"items": {"nodes": [{"id": 3}], **info}}]
+        async with told(says({"data": {"orders": {**orders(0, 2, 2), "nodes": inner}}})) as (api, *_):
+            path = "data.orders.nodes.*.items.nodes"
+            work = ids_of(api.pages("/g", pages=PAGES, records=path, method="POST", json=GraphQL(QUERY)))
+            if count is None:
+                with pytest.raises(
+                    PagingError, match=r"connection at 'data\.orders\.nodes\.1\.items' has more"
+                ) as caught:
+                    await work
+                assert caught.value.action is Action.POISON
+            else:
+                assert len(await work) == count
+
+
 async def test_a_cost_that_is_not_told_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
     said = (says({"data": {"orders": orders(0, 10)}}), says({"data": {"orders": orders(10, 25)}}))
     async with client_over(ToldTransport(*said), Api("http://api.test", cost=COST), FakeClock()) as client:

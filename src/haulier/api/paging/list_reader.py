@@ -13,6 +13,7 @@ from haulier.api.errors import Action, ApiError, BodyError, PagingError
 from haulier.api.http.transport import Response
 from haulier.api.http.urls import LinkError
 from haulier.api.paging.capped_total import CappedTotal
+from haulier.api.paging.inner_pages import check_each
 from haulier.api.paging.kept_query import shown_names
 from haulier.api.paging.loop_guard import MAX_PAGES, LoopGuard
 from haulier.api.paging.pages_ahead import is_parallel
@@ -170,7 +171,9 @@ class ListReader:
             return ListPage(body.page, None, total)
         past_end: PageRequest | None = None
         try:
-            self._check_null_rows(body, response)
+            if self._listing.graphql_errors is not None:
+                self._check_null_rows(body, response)
+                check_each(body.text, self._listing.records)
             following = self._listing.paginator.next(request, answer)
             if following is None and self._capped is not None:
                 past_end = self._capped.request_past_end(request, answer)
@@ -194,7 +197,7 @@ class ListReader:
 
     def _check_null_rows(self, body: Body, response: Response) -> None:
         """A server writes null for a row of which it tells an error, which is allowed where it comes here."""
-        if self._listing.graphql_errors is None or NULL_ROW in self._listing.skip:
+        if NULL_ROW in self._listing.skip:
             return
         nulls = sum(map(is_null, body.page.slices))
         if nulls and nulls > (errors := count_errors(response.body)):
