@@ -18,6 +18,7 @@ from haulier.api.paging.count_check import Probe, check_of
 from haulier.api.paging.cursors import Seek
 from haulier.api.paging.inner_pages import CUT_WARNING, are_cut
 from haulier.api.paging.kept_query import shown_names
+from haulier.api.paging.links import OData
 from haulier.api.paging.list_end import looks_behind_full_end, requests_past_end
 from haulier.api.paging.list_reader import Listing, ListPage, ListReader
 from haulier.api.paging.loop_guard import LoopGuard, PaginationLoopError
@@ -246,11 +247,14 @@ class PageIterator:
             self._requester.usage.feed_mark = read.feed_mark
         if read.sign_report is not None:
             await self._check_sign(request, read, read.sign_report)
-        if read.following is not None and read.following.missing_parameters and not self._reader.has_begun:
+        lacks = () if read.following is None else read.following.missing_parameters
+        if isinstance(self._kind, OData):  # Its own options are in the link's token, by the protocol.
+            lacks = tuple(name for name in lacks if not name.startswith("$"))
+        if lacks and not self._reader.has_begun:
             self._requester.say_once(
                 "links to the next page lack parameters of the first request; if records come that these should keep "
                 "out, write keep_query = true in `pages`",
-                parameters=", ".join(read.following.missing_parameters),
+                parameters=", ".join(lacks),
             )
         # The only page of its walk can be no repetition, nor can the records that were asked for again.
         if (read.following is not None or read.past_end is not None or self._guard.pages > 1) and (

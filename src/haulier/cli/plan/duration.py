@@ -57,7 +57,7 @@ def run_duration(
     found = [(flight + starts, width.by)]
     found += [(_of_rate(requests, rate), f"the limit of {_rate_words(rate)}") for rate in rates]
     work = (requests * REQUEST_CPU_SECONDS + read_bytes * (MEGABYTE_CPU_SECONDS / 1e6)) * (1 / cores)
-    cpu = f"the processors of the workers, {cores:g} cores in all"
+    cpu = f"the processors of the workers, {cores:g} core{'' if cores == 1 else 's'} in all"
     found.append((work, cpu))
     slowest, by = max(found, key=lambda each: each[0].likely)
     # Nobody knows the size of answers that nobody saw, and the processors rule next to never.

@@ -74,9 +74,13 @@ def _figure_lines(estimate: PlanEstimate) -> Iterator[str]:
         yield f"               max_requests is {most:,}: the run would stop there, and not be complete"
 
 
+def _count_words(figure: Uncertain, noun: str) -> str:
+    return f"{shown(figure)} {noun}{'' if figure.is_exact and figure.likely == 1 else 's'}"
+
+
 def _stream_lines(stream: StreamEstimate) -> Iterator[str]:
-    requests, records = shown(stream.requests), shown(stream.records)
-    yield f"  {stream.stream}: {count_of(stream.planned, 'item')}, {requests} requests, {records} records"
+    figures = f"{_count_words(stream.requests, 'request')}, {_count_words(stream.records, 'record')}"
+    yield f"  {stream.stream}: {count_of(stream.planned, 'item')}, {figures}"
     if stream.problem:
         yield f"    No page of it could be looked at: {stream.problem}"
     yield f"    judging by {stream.by}"

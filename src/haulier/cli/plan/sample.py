@@ -219,4 +219,5 @@ def _stored_bytes(records: list[bytes]) -> int:
 
 def _more_bytes(records: list[bytes], stored: int) -> float:
     half = len(records) // 2
-    return (stored - _stored_bytes(records[:half])) / (len(records) - half) if half else float(stored)
+    # Small regular records may take less together than half of them do.
+    return max(0.0, stored - _stored_bytes(records[:half])) / (len(records) - half) if half else float(stored)
