@@ -106,6 +106,7 @@ async def test_what_is_no_failure_of_a_group(records: str, body: Any) -> None:
         ("groups.*.items", {"errors": ["half of it"], "groups": [ONE]}, "errors"),
         ("groups.*.items", {"groups": {"a": {**ONE, "error": {"code": 5}}}}, "groups.a.error"),
         ("items", {"error": None, "errors": [], "exception": False, **ONE}, ""),
+        ("items", {"items": [{"id": 1, "error": "of the record"}]}, ""),
         ("errors", {"errors": [{"id": 1}]}, ""),
         ("errors.items", {"errors": ONE}, ""),
     ],
@@ -128,6 +129,13 @@ async def test_a_failure_beside_records_is_told(
         async with told(says(body), rules=(rule,)) as (api, _, clock, _):
             assert await collected(api, clock, records=records, pages=Single()) == [1]
         assert warnings() == []
+
+
+async def test_a_rule_names_a_failure_among_the_records_of_a_list() -> None:
+    """To look at each record of each list would cost more than to read them."""
+    body = {"items": [{"id": 1}, {"error": "gone"}]}
+    async with told(says(body), rules=(Rule(Action.POISON, at="items.*.error"),)) as (api, _, clock, _):
+        assert (await refused(api, clock, records="items", pages=Single())).action is Action.POISON
 
 
 @pytest.mark.parametrize(

@@ -242,7 +242,8 @@ def test_body_that_is_not_json_is_refused(body: bytes) -> None:
 @pytest.mark.parametrize("path", ["rows", "."])
 def test_lines_of_json_are_named_as_what_they_are(body: bytes, path: str) -> None:
     """NDJSON is no mistake of the API's: whoever reads the message knows what to ask it for."""
-    assert refusal(body, path) == 'the body is several JSON values, one a line: write format = "ndjson"'
+    kind = "json-seq" if body.startswith(b"\x1e") else "ndjson"
+    assert refusal(body, path) == f'the body is several JSON values, one a line: write format = "{kind}"'
 
 
 def test_a_body_that_breaks_in_its_second_line_is_not_json() -> None:

@@ -120,6 +120,8 @@ class LineReader(PageReader):
         return bytes(element) if hidden is None else hidden.restore(memoryview(element))
 
     def _bad_line(self, numbered: list[tuple[int, bytes]]) -> BodyError:
+        if numbered[0][1].startswith(_SEPARATOR):
+            return BodyError('a record separator (RFC 7464) begins the line: write format = "json-seq"', Shape.NOT_JSON)
         if wide_charset(numbered[0][1]):
             return self._wide(numbered[0][1])
         if self._is_document(b"\n".join(line for _, line in numbered)):
@@ -232,7 +234,9 @@ _DELIMITERS: Final = (";", "\t", "|", ",")
 def _sequence(text: bytes) -> list[bytes]:
     """Raises `BodyError` for a text that is cut: RFC 7464 tells a number by the space behind it."""
     if text and not text.startswith(_SEPARATOR):
-        raise BodyError("the body does not begin with a record separator (RFC 7464)", Shape.UNPARSED)
+        lines = is_json(text.partition(b"\n")[0])
+        remedy = ': as its first line is JSON, write format = "ndjson"' if lines else ""
+        raise BodyError(f"the body does not begin with a record separator (RFC 7464){remedy}", Shape.UNPARSED)
     texts = text.split(_SEPARATOR)[1:]
     if texts and not texts[-1]:
         raise BodyError("the sequence ends with a separator, so that a text may be missing", Shape.UNPARSED)

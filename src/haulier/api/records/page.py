@@ -13,7 +13,13 @@ from msgspec import Raw
 
 from haulier.api.errors import BodyError, Shape
 from haulier.api.records.added_fields import add_fields, add_keyed_fields
-from haulier.api.records.empty_forms import EMPTY_LIST_ONLY, FAILURE_KEYS, EmptyForms, failure_in, is_failure_value
+from haulier.api.records.empty_forms import (
+    EMPTY_LIST_ONLY,
+    FAILURE_KEYS,
+    EmptyForms,
+    failure_in,
+    is_failure_value,
+)
 from haulier.api.records.paths import (
     BOM,
     ROOT,
@@ -258,7 +264,8 @@ def not_json_error(body: bytes, error: Exception) -> BodyError:
     """Records one a line are no mistake of the API's."""
     lines = [line for line in (line.strip(b" \t\r\x1e") for line in body[:_CHUNK_BYTES].split(b"\n")) if line][:2]
     if len(lines) == 2 and all(is_json(line) for line in lines):
-        return BodyError('the body is several JSON values, one a line: write format = "ndjson"', Shape.NOT_JSON)
+        kind = "json-seq" if body.startswith(b"\x1e") else "ndjson"
+        return BodyError(f'the body is several JSON values, one a line: write format = "{kind}"', Shape.NOT_JSON)
     return BodyError(f"the body is not JSON: {error}", Shape.UNPARSED)
 
 
