@@ -86,6 +86,12 @@ MISTAKES: dict[str, Mistake] = {
         feed('link = "next"\nvalues = { list = ["a"], query = { of = "{value}" }, join = { with = ",", at = "id" } }'),
         "streams.flights.incremental.feed.values.join: each value has a feed of its own. Leave `join` out.",
     ),
+    "a feed that is divided": (
+        IDS,
+        feed('link = "next"\nvalues = { prefixes = { of = "a-f", longest = 3 } }'),
+        "streams.flights.incremental.feed.values.prefixes.longest: a feed has one order, and is never divided. Leave "
+        "`longest` out.",
+    ),
     "a feed of jobs": (
         PAGES,
         f'{PAGES}\njob = {{ poll_header = "Location" }}\nincremental.feed = {{ link = "next" }}',

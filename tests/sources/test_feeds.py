@@ -14,6 +14,7 @@ from haulier.api.paging.cursors import Cursor
 from haulier.api.paging.feed_pages import Feed
 from haulier.api.paging.links import NextUrl
 from haulier.api.paging.paginator import Paginator, Single
+from haulier.api.records.skipped_rows import Skip
 from haulier.api.session import ItemApi
 from haulier.errors import UsageError
 from haulier.items.feed_start import FeedStart
@@ -150,6 +151,43 @@ async def test_g1_a_place_is_one_of_the_request_that_it_came_from(caplog: pytest
             assert "since" not in server.requests[-1].query
             assert "If-None-Match" not in server.requests[-1].headers
     assert caplog.text.count("asks for something else than before") == 1
+
+
+async def test_g1_an_answer_that_did_not_change_is_read_again_by_a_corrected_source() -> None:
+    """Its validator is one for the records that the source made of it."""
+
+    def answer(asked: Asked) -> Reply:
+        headers = (("ETag", '"1"'),)
+        if "If-None-Match" in asked.headers:
+            return Reply(b"", 304, headers=headers)
+        return Reply({"items": rows(1, 3)}, headers=headers)
+
+    feed = FeedRecipe(Feed(header="ETag", is_condition=True))
+    async with session_with(answer) as (api, _):
+        _, end = await read_place(api, feed, Single())
+        assert (await read_place(api, feed, Single(), since=end.end))[0] == []
+        for corrected in ({"add": (("of", "x"),)}, {"skip": (Skip("gone"),)}, {"query": (("all", "yes"),)}):
+            assert len((await read_place(api, feed, Single(), since=end.end, **corrected))[0]) == 2
+
+
+@pytest.mark.parametrize("is_link", [False, True])
+async def test_g7_a_token_is_in_no_message(is_link: bool) -> None:
+    """It opens more than a place, with some APIs."""
+    secret = "opaque-token-of-a-feed"
+    async with session_with(lambda asked: Reply({"error": "no"}, 400)) as (api, _):
+        feed = Feed(link="delta") if is_link else Feed(token="sync", query="since")
+        with pytest.raises(ApiError) as caught:
+            await read(api, FeedRecipe(feed), Single(), since=f"/users?$skip={secret}" if is_link else secret)
+        assert secret not in str(caught.value)
+        assert "=***" in str(caught.value)
+
+
+async def test_a_token_0_that_goes_in_a_circle_names_its_end() -> None:
+    async with session_with(lambda asked: Reply({"items": rows(1, 3), "last": 0})) as (api, _):
+        feed = FeedRecipe(Feed(token="last", query="since"))
+        with pytest.raises(PagingError, match=r'where it means the end, write end = \["zero"\] in `pages`'):
+            await read(api, feed, Cursor("last", query="since"))
+        assert len((await read(api, feed, Cursor("last", query="since", end=("zero",))))[0]) == 2
 
 
 @pytest.mark.parametrize(

@@ -243,6 +243,11 @@ class ItemApi:
             )
         self.usage.feed_end = FeedEnd("" if has_expired else since.feed, end, has_expired)
 
+    def hide_parameter(self, name: str) -> None:
+        """Mask what a parameter, or a field of a body, holds, in all that is shown or written of requests: a token that
+        opens more than a place."""
+        self._parts.redactor.add_name(name)
+
     def _assume(self, what: str) -> None:
         self.assumption = self.assumption or what
 

@@ -11,6 +11,7 @@ from haulier.config.request_kinds import JsonPath, QueryPairs
 from haulier.config.rules_table import answers
 from haulier.config.value_kinds import Choice, NamedValue, TableBy, Text, errors_at
 from haulier.config.values_table import VALUES_TABLE
+from haulier.sources.prefixes import Prefixes
 from haulier.sources.recipe import FeedRecipe, StreamRecipe
 
 LINK = Field(
@@ -93,6 +94,10 @@ def _feed(feed: Feed, table: TableReader, *fields: Field[Any]) -> FeedRecipe:
     recipe = FeedRecipe(feed, **table.arguments(*fields))
     if recipe.values is not None and recipe.values.join is not None:
         raise table.place.at("values").at("join").error("each value has a feed of its own.", "Leave `join` out.")
+    if recipe.values is not None and isinstance(recipe.values.values, Prefixes) and recipe.values.values.longest:
+        raise (table.place.at("values").at("prefixes").at("longest")).error(
+            "a feed has one order, and is never divided.", "Leave `longest` out."
+        )
     return recipe
 
 

@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from haulier.api.jobs.job import ID, Job, JobRequest
+from haulier.api.paging.link_address import LINK_BASE_WORDS, LINK_ORIGIN_WORDS
 from haulier.config.environment import fill_variables
 from haulier.config.fields import Field, TableReader, TableShape
 from haulier.config.lookups import QUERY, PathText
 from haulier.config.place import Place, name_kind
 from haulier.config.request_kinds import JsonBody, JsonPath
 from haulier.config.rules_table import answers
-from haulier.config.value_kinds import Duration, ListOf, NamedValue, TableBy, Text, errors_at
+from haulier.config.value_kinds import Choice, Duration, ListOf, NamedValue, TableBy, Text, errors_at
 from haulier.sources.recipe import StreamRecipe
 from haulier.sources.templates import PlaceholderError, check_placeholders, strings_of
 
@@ -111,6 +112,19 @@ DOWNLOAD_ORIGIN = Field(
     "Other origins that files may be at. They are fetched without credentials and headers of the API.",
     'download_origin = ["https://storage.googleapis.com"]',
 )
+LINK_ORIGIN = Field(
+    "link_origin",
+    Choice(LINK_ORIGIN_WORDS),
+    "own: path and query of the job's address, and of files that are at no `download_origin`, are asked for at the "
+    "origin of the API's url, whatever host the API builds them with.",
+    'link_origin = "own"',
+)
+LINK_BASE = Field(
+    "link_base",
+    Choice(LINK_BASE_WORDS),
+    "api: they go behind the API's url, as where a proxy adds a prefix that they lack.",
+    'link_base = "api"',
+)
 COUNT = Field(
     "count",
     JsonPath(),
@@ -144,6 +158,8 @@ JOB = TableShape(
     RESULT,
     FILES,
     DOWNLOAD_ORIGIN,
+    LINK_ORIGIN,
+    LINK_BASE,
     COUNT,
     NO_FILES,
     BUSY,

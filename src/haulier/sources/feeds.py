@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Final
+from urllib.parse import parse_qsl, urlsplit
 
 import msgspec
 
@@ -18,7 +20,7 @@ from haulier.items.feed_start import FeedStart
 from haulier.items.span_group import group_of
 from haulier.items.workitem import WorkItem
 from haulier.sources.context import Context
-from haulier.sources.fingerprint import canonical
+from haulier.sources.fingerprint import canonical, shape_of
 from haulier.sources.finished import Finished
 from haulier.sources.recipe import FeedRecipe, Pairs, StreamRecipe
 from haulier.sources.stream_pages import fetch_pages
@@ -27,6 +29,8 @@ from haulier.sources.values import ValuesDivision
 
 _MARK: Final = "haulier-request:"
 _MARK_DIGITS: Final = 12
+_HIDDEN_CHARACTERS: Final = 8
+"""A shorter value of a link is a number or a word."""
 
 
 class FeedDivision:
@@ -92,18 +96,21 @@ class FeedDivision:
 def feed_processor(
     recipe: StreamRecipe, rule: FeedRecipe, division: FeedDivision
 ) -> Callable[[WorkItem, Context], AsyncGenerator[Page | WorkItem, None]]:
+    mark = request_mark(recipe, rule)
+
     async def process(item: WorkItem, context: Context) -> AsyncGenerator[Page | WorkItem, None]:
         since: FeedStart = item.since  # type: ignore[attr-defined]
         usage, values = context.api.usage, division.fill(item)
-        own = request_mark(recipe, rule)
         known, place = split_place(since.feed)
-        has_changed = bool(known) and known != own
+        has_changed = bool(known) and known != mark
         if has_changed and not rule.feed.is_condition:
             _check_anew(rule, "The stream asks for something else than the run did that the feed goes on from")
             context.log.warning(
                 "the stream asks for something else than before, and its feed begins anew: all of it is read",
                 extra={"stream": recipe.name},
             )
+        for name in _hidden_names(recipe, rule, place):
+            context.api.hide_parameter(name)
         for start in dict.fromkeys(("" if has_changed else place, "")):
             usage.feed_mark = usage.ended_by = None
             asked = replace(recipe, pages=FeedPages(recipe.pages, rule.feed, start))
@@ -111,12 +118,12 @@ def feed_processor(
             async for page in fetch_pages(asked, query, values, context):
                 yield page
                 del page  # As in `haulier.sources.rest`.
-            mark: str | None = usage.feed_mark
-            if mark is None and start:
+            end: str | None = usage.feed_mark
+            if end is None and start:
                 ended = usage.ended_by
                 if ended is None or not any(applies(each, ended) for each in rule.feed.expiry_rules):
                     # It is as it was; or a rule of the source says that there is nothing new.
-                    context.api.end_feed(f"{own}{start}", since)
+                    context.api.end_feed(f"{mark}{start}", since)
                     return
                 _check_anew(rule, "The API does not go on where the last run of the feed ended")
                 context.log.warning(
@@ -125,9 +132,9 @@ def feed_processor(
                     extra={"stream": recipe.name},
                 )
                 continue
-            if mark:
+            if end:
                 has_expired = bool(since.feed) and not start and not rule.feed.is_condition
-                context.api.end_feed(f"{own}{mark}", since, has_expired=has_expired)
+                context.api.end_feed(f"{mark}{end}", since, has_expired=has_expired)
             elif context.api.most_pages is None:  # `haulier try` reads the first pages alone.
                 raise PagingError(_lack(rule))
             return
@@ -135,9 +142,26 @@ def feed_processor(
     return process
 
 
+def _hidden_names(recipe: StreamRecipe, rule: FeedRecipe, place: str) -> Iterator[str]:
+    """Parameters that hold the token: some open more than a place. Of a link, those that the stream does not send."""
+    feed = rule.feed
+    if feed.query or feed.body:
+        yield feed.query or feed.body.rpartition(".")[2]
+    elif feed.link and place:
+        own = {name for name, _ in (*recipe.query, *rule.query, *rule.begin)}
+        with contextlib.suppress(ValueError):
+            for name, value in parse_qsl(urlsplit(place).query):
+                if name not in own and len(value) >= _HIDDEN_CHARACTERS:
+                    yield name
+
+
 def request_mark(recipe: StreamRecipe, rule: FeedRecipe) -> str:
-    """Stands before a token: it is one for this request. What a person sets has none."""
-    shape = canonical([recipe.method, recipe.path, recipe.query, rule.query, recipe.json, recipe.form])
+    """Stands before a token: it is one for this request. What a person sets has none. A validator is one for the
+    records too: an answer that is as it was is to be read again, once the source makes other records of it."""
+    if rule.feed.is_condition:
+        shape: Any = shape_of(recipe, "incremental")
+    else:
+        shape = canonical([recipe.method, recipe.path, recipe.query, rule.query, recipe.json, recipe.form])
     digits = hashlib.sha256(msgspec.json.encode(shape, order="deterministic")).hexdigest()[:_MARK_DIGITS]
     return f"{_MARK}{digits} "
 

@@ -32,6 +32,11 @@ def fingerprint(mode: str, streams: Iterable[StreamRecipe], known: Mapping[str, 
     return msgspec.json.encode([mode, sorted(shapes, key=msgspec.json.encode)], order="deterministic")
 
 
+def shape_of(stream: StreamRecipe, mode: str) -> list[Any]:
+    """Likewise of a stream without a parent."""
+    return _shape(stream, mode, {})
+
+
 def _shape(stream: StreamRecipe, mode: str, known: Mapping[str, StreamRecipe]) -> list[Any]:
     shape = {name: canonical(getattr(stream, name)) for name in _STREAM}
     if stream.search is not None:

@@ -27,7 +27,7 @@ class Finished:
 
     feeds: Mapping[str, Mapping[str, str]] = field(default_factory=dict, repr=False)
     """By stream and group, where feeds go on; "" where one begins anew."""
-    lifted_feeds: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    lifted_feeds: Mapping[str, frozenset[str]] = field(default_factory=dict, repr=False)
     """By stream, groups whose feed was read, by a run that does not count any more."""
 
     def feed(self, stream: str, **others: Any) -> FeedStart:

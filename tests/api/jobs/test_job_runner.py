@@ -121,6 +121,48 @@ async def test_g7_files_at_another_origin_get_no_credentials() -> None:
             assert len(storage.requests) == before
 
 
+async def test_g7_a_file_of_the_api_may_be_a_redirect_to_a_declared_storage() -> None:
+    """It gets no credentials there, nor to an origin that is not declared anything at all; and it is no empty file."""
+    async with serving(lambda asked: Reply({"items": rows(1, 3)})) as storage:
+        moved = (("Location", f"{storage.url}/a?sig={SECRET}"),)
+        answer = api_of(lambda count: state("done", url="/file"), lambda asked: Reply(b"", 302, headers=moved))
+        async with session_with(answer, headers=(("X-Tenant", "mine"),)) as (api, _):
+            assert await pulled(api, job_of(files="url", download_origin=(storage.url,))) == [1, 2]
+            assert api.usage.ended_lists == 0
+            (asked,) = storage.requests
+            assert not {"authorization", "x-tenant"} & {name.lower() for name in asked.headers}
+            with pytest.raises(ApiError, match=r"at another origin.*nothing was sent there") as caught:
+                await pulled(api, job_of(files="url"))
+            assert f'download_origin = ["{storage.url}"]' in str(caught.value)
+            assert SECRET not in str(caught.value)
+            assert len(storage.requests) == 1
+
+
+async def test_addresses_with_an_inner_host_are_asked_for_at_the_api_as_declared() -> None:
+    inner = "http://10.0.0.5:8080"
+
+    def answer(asked: Asked) -> Reply:
+        if asked.method == "POST":
+            return Reply({}, 202, headers=(("Location", f"{inner}/jobs/7"),))
+        if asked.path == "/jobs/7":
+            return Reply({"state": "done", "url": f"{inner}/files/7?part=1"})
+        assert asked.target == "/files/7?part=1"
+        return Reply({"items": rows(1, 3)})
+
+    words = {"state": "state", "done": ("done",), "failed": ("bad",), "every": QUICK}
+    async with session_with(answer) as (api, _):
+        job = Job(poll_header="Location", files="url", link_origin="own", **words)  # type: ignore[arg-type]
+        assert await pulled(api, job) == [1, 2]
+        with pytest.raises(ApiError, match=r'leads to http://10\.0\.0\.5:8080.*write link_origin = "own" in `job`'):
+            await pulled(api, Job(poll_header="Location"))
+        with pytest.raises(
+            ApiError, match=r"no header 'X-Job', which `poll_header` of `job` names; there are .*Location"
+        ):
+            await pulled(api, Job(poll_header="X-Job"))
+        with pytest.raises(ApiError, match=r"'status_url'.*Check `job` of the stream"):
+            await pulled(api, Job(poll_at="status_url"))
+
+
 @pytest.mark.parametrize(
     ("answered", "job", "action", "text"),
     [

@@ -222,6 +222,8 @@ _PAUSING = {429, 503}
 
 def _by_status(response: Response, status: int, expected: ExpectedAnswer, wait: float | None) -> Judgement:
     reason = f"status {status}" if status == response.status else f"status {response.status}, which means {status}"
+    if response.status == 304:
+        reason += ", which says that nothing has changed, though that was not asked: a cache in between may answer so"
     if _is_good(status):
         return _by_body(response, expected)
     if status >= 400 and status not in _PAUSING and any(sign in _head(response) for sign in TOO_LARGE_SIGNS):

@@ -107,6 +107,8 @@ class Redactor:
 
     def add_name(self, name: str) -> None:
         """Mask every value of the header or parameter ``name``."""
+        if name in self._names:
+            return
         self._names.add(name)
         names = "|".join(re.escape(known) for known in sorted(self._names))
         self._named = re.compile(rf"""(?i)((?:[?&;\s"']|^)(?:{names})(?:=|["']?\s*[:,]\s*["']?))[^&;\s"'<>#]+""")

@@ -11,6 +11,7 @@ from urllib.parse import quote
 from haulier.api.answers.judgement import Rule
 from haulier.api.errors import BodyError, Shape
 from haulier.api.http.urls import LOOPBACK_HOSTS, Encoded, LinkError, Pairs, origin
+from haulier.api.paging.link_address import LinkBase, LinkOrigin, check_link_words
 from haulier.api.records.paths import check_path
 from haulier.errors import UsageError
 
@@ -74,6 +75,11 @@ class Job:
     """Path of an address, or of a list of them; `*` is each member of a list: `files.*.url`."""
     download_origin: tuple[str, ...] = ()
     """Other origins from which files are fetched, without the API's credentials and headers."""
+    link_origin: LinkOrigin = ""
+    """``own``: path and query of the addresses of jobs and files are asked for at the API's own origin; but for what is
+    at a ``download_origin``."""
+    link_base: LinkBase = ""
+    """``api``: they go behind the API's url."""
     count: str = ""
     """Path of the number of records in the last answer about the job."""
     may_lack_files: bool = False
@@ -107,6 +113,7 @@ class Job:
             raise UsageError("The records are in `files` or in the answer to `result`. Name one of the two.")
         if (self.download_origin or self.may_lack_files) and not self.files:
             raise UsageError("Only `files` come from another origin, or may be none.")
+        check_link_words(self.link_origin, self.link_base)
         if not timedelta() < self.every <= self.within:
             raise UsageError("`every` must be more than nothing, and no longer than `within`.")
         for each in self.download_origin:

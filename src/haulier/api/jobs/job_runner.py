@@ -16,8 +16,9 @@ from haulier.api.answers.declared_wait import find_wait
 from haulier.api.answers.judgement import BY_RULE, ExpectedAnswer, Rule, applies
 from haulier.api.errors import Action, ApiError, BodyError, Shape
 from haulier.api.http.transport import Request, Response
-from haulier.api.http.urls import LinkError, join, origin
+from haulier.api.http.urls import LinkError, OtherOriginError, join, origin
 from haulier.api.jobs.job import Job, JobRequest
+from haulier.api.paging.link_address import address_of
 from haulier.api.paging.list_reader import Listing
 from haulier.api.paging.paginator import PageAnswer, PageRequest, text_of_raw, whole_number
 from haulier.api.paging.wire_request import wire_request
@@ -30,11 +31,14 @@ FIRST_WAIT_SECONDS: Final = 1.0
 TOLD_SECONDS: Final = 60.0
 """A log line tells so often that a job goes on."""
 MAX_FILES: Final = 100_000
+_SHOWN_HEADERS: Final = 12
 _ACCEPTED: Final = (Rule(Action.OK, status=202),)
 _GONE: Final = frozenset({401, 403, 404, 410})
 """How storage and APIs answer for a result, or a signed address, that has expired. At the API's own origin 401 is about
 the credentials."""
 _GONE_RULES: Final = tuple(Rule(Action.RESTART, status=status) for status in (404, 410))
+_MOVED: Final = frozenset({301, 302, 303, 307, 308})
+_MOVED_RULES: Final = tuple(Rule(Action.END, status=status) for status in sorted(_MOVED))
 _FOREIGN_RULES: Final = tuple(Rule(Action.RESTART, status=status) for status in sorted(_GONE))
 _PASSING: Final = frozenset({Action.OUTAGE, Action.PAUSE, Action.RETRY_LATER})
 """What a question about a job may meet while the job goes on."""
@@ -104,7 +108,7 @@ class JobRunner:
         received, skipped_before = 0, self._requester.usage.counts.skipped
         for listing, request in self._results(start, poll, started, told):
             try:
-                async with contextlib.aclosing(self._walk(listing, request)) as walk:
+                async with contextlib.aclosing(self._walked(listing, request, start)) as walk:
                     async for page in walk:
                         received += len(page)
                         yield page
@@ -117,6 +121,26 @@ class JobRunner:
                 raise ApiError(text, action=Action.RESTART, status=error.status, excerpt=error.excerpt) from error
         self._check_count(told, received + self._requester.usage.counts.skipped - skipped_before)
 
+    async def _walked(self, listing: Listing, request: PageRequest, start: PageRequest) -> AsyncGenerator[Page, None]:
+        """A file of the API's own may be a redirect to a storage, which gets no credentials."""
+        usage = self._requester.usage
+        usage.ended_by, ended_lists = None, usage.ended_lists
+        async with contextlib.aclosing(self._walk(listing, request)) as walk:
+            async for page in walk:
+                yield page
+                del page
+        moved: Response | None = usage.ended_by
+        if request.part != "file" or moved is None or moved.status not in _MOVED:
+            return
+        usage.ended_lists = ended_lists
+        request = self._file_request(moved.headers.get("Location", "").strip(), moved.url, start)
+        if request.part == "file":
+            raise self._wrong("the address of a file is a redirect that cannot be followed")
+        async with contextlib.aclosing(self._walk(listing, request)) as walk:
+            async for page in walk:
+                yield page
+                del page
+
     async def _start(self, start: PageRequest) -> _Started | None:
         """None where what is asked for is not there, and may be absent."""
         job = self._job
@@ -124,7 +148,13 @@ class JobRunner:
         def read(response: Response) -> _Started:
             address = response.headers.get(job.poll_header, "").strip() if job.poll_header else ""
             if job.poll_header and not address:
-                raise BodyError(f"the answer that started a job has no header {job.poll_header!r}", Shape.JOB)
+                there = ", ".join(list(dict.fromkeys(response.headers))[:_SHOWN_HEADERS])
+                raise BodyError(
+                    f"the answer that started a job has no header {job.poll_header!r}, which `poll_header` of `job` "
+                    f"names; there are {there}. Correct it, or name what tells where to ask: `poll_at` the path of the "
+                    "address in the body, or `id` and `poll` the path of an ID, and a request with it",
+                    Shape.JOB,
+                )
             if job.poll_at:
                 address = _text_at(response.body, job.poll_at)
             job_id = _text_at(response.body, job.id) if job.id else ""
@@ -160,7 +190,14 @@ class JobRunner:
 
     def _poll_request(self, start: PageRequest, started: _Started) -> PageRequest:
         if self._job.poll is None:
-            return PageRequest(started.address, headers=start.headers, part="step")
+            job = self._job
+            return PageRequest(
+                started.address,
+                headers=start.headers,
+                part="step",
+                link_origin=job.link_origin,
+                link_base=job.link_base,
+            )
         return self._request_of(self._job.poll, start, started)
 
     def _request_of(self, asked: JobRequest, start: PageRequest, started: _Started) -> PageRequest:
@@ -247,22 +284,24 @@ class JobRunner:
         return found
 
     def _file_request(self, address: str, base: str, start: PageRequest) -> PageRequest:
-        home = self._parts.settings.url
+        home, job = self._parts.settings.url, self._job
         try:
             url = urljoin(base, address)
             found = origin(url)
-            if found == origin(home):
-                rules = (*_GONE_RULES, *self._stream_rules)
-                return PageRequest(url, headers=start.headers, end_rules=rules, part="file")
-            if found in [origin(each) for each in self._job.download_origin]:
+            if found != origin(home) and found in [origin(each) for each in job.download_origin]:
                 return PageRequest(url, end_rules=_FOREIGN_RULES, part="foreign file")
+            url = address_of(url, base=base, home=home, link_origin=job.link_origin, link_base=job.link_base)
+            rules = (*_GONE_RULES, *_MOVED_RULES, *self._stream_rules)
+            return PageRequest(url, headers=start.headers, end_rules=rules, part="file")
+        except OtherOriginError as error:
+            scheme, host, port = origin(urljoin(base, address))
+            shown = f"{scheme}://{host}" + ("" if port in (80, 443) else f":{port}")
+            raise self._wrong(
+                f"a file is at another origin, {shown}, and nothing was sent there. If that is right, write "
+                f'download_origin = ["{shown}"] in `job`: it is fetched without our credentials'
+            ) from error
         except (LinkError, ValueError) as error:
             raise self._wrong(f"the address of a file cannot be used: {error}") from error
-        shown = f"{found[0]}://{found[1]}" + ("" if found[2] in (80, 443) else f":{found[2]}")
-        raise self._wrong(
-            f"a file is at another origin, {shown}, and nothing was sent there. If that is right, write "
-            f'download_origin = ["{shown}"] in `job`: it is fetched without our credentials'
-        )
 
     def _check_count(self, told: _Told, received: int) -> None:
         if not self._job.count:
@@ -292,7 +331,10 @@ class JobRunner:
         try:
             return wire_request(request, self._parts.settings.url)
         except LinkError as error:
-            raise self._wrong(f"the address of the job is not followed: {error}") from error
+            raise self._wrong(
+                f"the address of the job is not followed: {error}. If the API builds it with an inner host, behind a "
+                'proxy, write link_origin = "own" in `job`: its path and query are then asked for at the API\'s own url'
+            ) from error
 
     def _wait_of(self, response: Response) -> float | None:
         return find_wait(response, self._parts.clock.now(), self._parts.settings.wait_at).seconds
@@ -317,7 +359,10 @@ def _text_at(body: bytes, path: str) -> str:
         raise not_json_error(text, error) from error
     if found is None or bytes(found) in (b"null", b'""'):
         raise BodyError(explain_missing(text, path) if found is None else f"nothing is at {path!r}", Shape.JOB)
-    return text_of_raw(found, path)
+    try:
+        return text_of_raw(found, path)
+    except BodyError as error:
+        raise BodyError(str(error), Shape.JOB) from error
 
 
 def _texts_at(body: bytes, path: str, *, is_member: bool = False) -> list[str]:

@@ -79,6 +79,17 @@ def is_zero(token: str | Raw | None) -> bool:
     return (token if isinstance(token, str) else bytes(token or b"").decode().strip('"')) == "0"
 
 
+def zero_advice(kind: object, request: PageRequest) -> str:
+    """What to declare where pages go in a circle, and the token that was sent is 0."""
+    if not isinstance(kind, Cursor) or "zero" in kind.end:
+        return ""
+    sent: object = request.field(kind.body) if kind.body else request.header_value(kind.header)
+    sent = request.query_value(kind.query) if kind.query else sent
+    if not isinstance(sent, str | Raw) or not is_zero(sent):
+        return ""
+    return ' The token that was sent is 0: where it means the end, write end = ["zero"] in `pages`.'
+
+
 @dataclass(frozen=True, slots=True)
 class Cursor:
     """Paging by an opaque token: ``Cursor("next", query="cursor")``, read and sent as by `Key`.

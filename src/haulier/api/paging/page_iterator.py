@@ -15,7 +15,7 @@ from haulier.api.http.transport import Request
 from haulier.api.http.urls import LinkError, OtherOriginError
 from haulier.api.paging.capped_total import cap_error, is_cap_like
 from haulier.api.paging.count_check import Probe, check_of
-from haulier.api.paging.cursors import Seek
+from haulier.api.paging.cursors import Seek, zero_advice
 from haulier.api.paging.inner_pages import CUT_WARNING, are_cut
 from haulier.api.paging.kept_query import shown_names
 from haulier.api.paging.links import OData
@@ -400,6 +400,8 @@ class PageIterator:
             advice = (
                 f" The links lack {lacks} of the first request; keep_query = true adds what they lack." if lacks else ""
             )
+            if isinstance(error, PaginationLoopError):
+                advice += zero_advice(self._kind, request)
             raise type(error)(f"{self._shown(request)}: {error}{advice}") from None
 
     def _shown(self, request: PageRequest) -> str:

@@ -99,14 +99,19 @@ class Sender:
         return answer.with_seconds(self._clock.monotonic() - started)
 
     def _follow_up(self, request: Request, answer: Response) -> Request | None:
-        if self._authorizer is None:
-            return next_request(request, answer)
+        """None, too, where the address of a file leads elsewhere: `haulier.api.jobs` looks at the answer then."""
         try:
             follow_up = next_request(request, answer)
         except TransportError as error:
+            if request.part == "file":
+                return None
+            if self._authorizer is None:
+                raise
             # The address may have a key in its path.
             raise TransportError(error.kind, self._redactor.redact(error.text)) from None
-        return None if follow_up is None else follow_up.replace(url=self._authorizer.bare(follow_up.url))
+        if follow_up is None or self._authorizer is None:
+            return follow_up
+        return follow_up.replace(url=self._authorizer.bare(follow_up.url))
 
     async def _follow(self, request: Request) -> Response:
         """Credentials are added anew for each hop; messages are made from ``request``, which has none."""
