@@ -24,7 +24,7 @@ LARGE = 70_000
 SOURCE = f"""
 import pathlib
 from dataclasses import dataclass
-from haulier import Api, App, IdRange, WorkItem, due_ids
+from haulier import Api, App, FeedStart, IdRange, WorkItem, due_ids
 
 app = App("letters", api=Api("http://127.0.0.1:9", in_flight=8), lake="LAKE", queue="QUEUE")
 
@@ -43,6 +43,17 @@ async def new_letters(ctx):
     newest = int(pathlib.Path(__file__).with_name("newest").read_text())
     for ids in due_ids(ctx.finished.ids("letters"), first=0, end=newest + 1, step=4, lookback=2):
         yield NewLetters(ids)
+    yield Mail(ctx.finished.feed("letters"))
+
+@dataclass(frozen=True)
+class Mail(WorkItem, stream="letters", kind="mail"):
+    since: FeedStart
+
+@app.processor(Mail)
+async def mail(item, ctx):
+    newest = int(pathlib.Path(__file__).with_name("newest").read_text())
+    yield [{{"mail": number}} for number in range(int(item.since.feed or 0), newest)]
+    ctx.api.end_feed(str(newest), item.since)
 
 @dataclass(frozen=True)
 class NewLetters(WorkItem, stream="letters", kind="new_letters"):
@@ -116,14 +127,16 @@ def place(
 
 
 def test_g1_each_night_takes_what_is_new(place: Place) -> None:
-    """What is finished is folded from closings in the container; the API tells its time."""
+    """What is finished is folded from closings in the container, and so is where a feed goes on (W7); the API tells its
+    time."""
     with SandboxProcess(SandboxSettings(records=1)) as api:
         place.source.write_text(place.source.read_text().replace("http://127.0.0.1:9", api.url))
         newest = place.source.with_name("newest")
-        for last, planned in ((9, 3), (9, 1), (14, 2)):
+        for last, planned in ((9, 4), (9, 2), (14, 3)):
             newest.write_text(str(last))
             assert place.run("run", "incremental")["totals"]["planned"] == planned
-        numbers = sorted(record["number"] for record in place.records)
+        assert sorted(record["mail"] for record in place.records if "mail" in record) == [*range(14)]
+        numbers = sorted(record["number"] for record in place.records if "number" in record)
         assert numbers == sorted([*range(15), *range(8, 10), *range(8, 10)])
 
         listed = place.run("latest", "--mode", "incremental")

@@ -89,11 +89,13 @@ async def note_feed(lake: Lake, paths: RunPaths, payload: bytes, record: FeedRec
 async def read_feed_moves(lake: Lake, paths: RunPaths, seal: Seal, verdict: VerdictRecord) -> tuple[FeedMove, ...]:
     """What a closed run has read: items that are done, or without records. What was noted by an attempt whose object
     is not the one that stands, counts nothing."""
-    if not seal.feeds or not (
-        verdict.verdict == "complete" or (verdict.verdict == "partial" and _JUDGED.issuperset(verdict.reasons))
-    ):
+    if not seal.feeds or not moves_feeds(verdict):
         return ()
     return await _noted_moves(lake, paths, verdict.number)
+
+
+def moves_feeds(verdict: VerdictRecord) -> bool:
+    return verdict.verdict == "complete" or (verdict.verdict == "partial" and _JUDGED.issuperset(verdict.reasons))
 
 
 async def feeds_begun_anew(lake: Lake, paths: RunPaths, number: int) -> dict[str, int]:

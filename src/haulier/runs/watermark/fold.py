@@ -28,6 +28,7 @@ from haulier.runs.watermark.feed_moves import (
     copied,
     lifted_of,
     move,
+    moves_feeds,
     read_feed_moves,
     tokens_of,
 )
@@ -41,7 +42,6 @@ more: what it had left is a hole, which each of them has read again."""
 KEPT_SPANS, MIN_KEPT_RUNS = 20_000, 4
 """Fewer runs are kept apart where they have more spans than that, of thousands of groups: each start reads the version,
 and 10,000 spans take 700 KB and a sixth of a second."""
-_COUNTED: frozenset[Verdict] = frozenset({"complete", "partial"})
 KEPT_VERSIONS = 4
 """The newest counts. Whoever is reading one of the others has time to end."""
 
@@ -276,7 +276,8 @@ class _Fold:
             return
         spans = await _spans_of(lake, run, verdict)
         moves = () if verdict is None else await _moves_of(lake, run, verdict)
-        counts = verdict is not None and (verdict.verdict in _COUNTED or verdict.number == 1)
+        never_counted = verdict is not None and verdict.number == 1 and verdict.verdict != "partial"
+        counts = verdict is not None and (never_counted or moves_feeds(verdict))
         lifted = () if counts else await _feeds_of(lake, run)
         self._recent[name] = FoldedRun(
             run_id=name,
