@@ -123,19 +123,32 @@ async def test_g7_files_at_another_origin_get_no_credentials() -> None:
 
 async def test_g7_a_file_of_the_api_may_be_a_redirect_to_a_declared_storage() -> None:
     """It gets no credentials there, nor to an origin that is not declared anything at all; and it is no empty file."""
-    async with serving(lambda asked: Reply({"items": rows(1, 3)})) as storage:
+
+    def stored(asked: Asked) -> Reply:
+        if asked.path in ("/a", "/back"):
+            to = "/b" if asked.path == "/a" else homes[0] + "/file"
+            return Reply(b"", 307, headers=(("Location", to),))
+        return Reply({"items": rows(1, 3)})
+
+    homes: list[str] = []
+    async with serving(stored) as storage:
         moved = (("Location", f"{storage.url}/a?sig={SECRET}"),)
         answer = api_of(lambda count: state("done", url="/file"), lambda asked: Reply(b"", 302, headers=moved))
-        async with session_with(answer, headers=(("X-Tenant", "mine"),)) as (api, _):
+        async with session_with(answer, headers=(("X-Tenant", "mine"),)) as (api, server):
+            homes.append(server.url)
             assert await pulled(api, job_of(files="url", download_origin=(storage.url,))) == [1, 2]
             assert api.usage.ended_lists == 0
-            (asked,) = storage.requests
-            assert not {"authorization", "x-tenant"} & {name.lower() for name in asked.headers}
+            assert [asked.path for asked in storage.requests] == ["/a", "/b"]
+            for asked in storage.requests:
+                assert not {"authorization", "x-tenant"} & {name.lower() for name in asked.headers}
             with pytest.raises(ApiError, match=r"at another origin.*nothing was sent there") as caught:
                 await pulled(api, job_of(files="url"))
             assert f'download_origin = ["{storage.url}"]' in str(caught.value)
             assert SECRET not in str(caught.value)
-            assert len(storage.requests) == 1
+            assert len(storage.requests) == 2
+            moved = (("Location", f"{storage.url}/back"),)
+            with pytest.raises(ApiError, match="a redirect that is not followed, back to the API"):
+                await pulled(api, job_of(files="url", download_origin=(storage.url,)))
 
 
 async def test_addresses_with_an_inner_host_are_asked_for_at_the_api_as_declared() -> None:

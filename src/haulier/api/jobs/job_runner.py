@@ -31,6 +31,7 @@ FIRST_WAIT_SECONDS: Final = 1.0
 TOLD_SECONDS: Final = 60.0
 """A log line tells so often that a job goes on."""
 MAX_FILES: Final = 100_000
+MAX_REDIRECTS: Final = 5
 _SHOWN_HEADERS: Final = 12
 _ACCEPTED: Final = (Rule(Action.OK, status=202),)
 _GONE: Final = frozenset({401, 403, 404, 410})
@@ -39,7 +40,7 @@ the credentials."""
 _GONE_RULES: Final = tuple(Rule(Action.RESTART, status=status) for status in (404, 410))
 _MOVED: Final = frozenset({301, 302, 303, 307, 308})
 _MOVED_RULES: Final = tuple(Rule(Action.END, status=status) for status in sorted(_MOVED))
-_FOREIGN_RULES: Final = tuple(Rule(Action.RESTART, status=status) for status in sorted(_GONE))
+_FOREIGN_RULES: Final = (*(Rule(Action.RESTART, status=status) for status in sorted(_GONE)), *_MOVED_RULES)
 _PASSING: Final = frozenset({Action.OUTAGE, Action.PAUSE, Action.RETRY_LATER})
 """What a question about a job may meet while the job goes on."""
 _MOST_UNREAD: Final = 2
@@ -122,24 +123,22 @@ class JobRunner:
         self._check_count(told, received + self._requester.usage.counts.skipped - skipped_before)
 
     async def _walked(self, listing: Listing, request: PageRequest, start: PageRequest) -> AsyncGenerator[Page, None]:
-        """A file of the API's own may be a redirect to a storage, which gets no credentials."""
-        usage = self._requester.usage
-        usage.ended_by, ended_lists = None, usage.ended_lists
-        async with contextlib.aclosing(self._walk(listing, request)) as walk:
-            async for page in walk:
-                yield page
-                del page
-        moved: Response | None = usage.ended_by
-        if request.part != "file" or moved is None or moved.status not in _MOVED:
-            return
-        usage.ended_lists = ended_lists
-        request = self._file_request(moved.headers.get("Location", "").strip(), moved.url, start)
-        if request.part == "file":
-            raise self._wrong("the address of a file is a redirect that cannot be followed")
-        async with contextlib.aclosing(self._walk(listing, request)) as walk:
-            async for page in walk:
-                yield page
-                del page
+        """A file may be a redirect to a storage, which gets no credentials."""
+        usage, ended_lists = self._requester.usage, self._requester.usage.ended_lists
+        for _ in range(MAX_REDIRECTS + 1):
+            usage.ended_by = None
+            async with contextlib.aclosing(self._walk(listing, request)) as walk:
+                async for page in walk:
+                    yield page
+                    del page
+            moved: Response | None = usage.ended_by
+            if moved is None or moved.status not in _MOVED or request.part not in ("file", "foreign file"):
+                return
+            usage.ended_lists = ended_lists
+            request = self._file_request(moved.headers.get("Location", "").strip(), moved.url, start)
+            if request.part == "file":
+                break
+        raise self._wrong("the address of a file is a redirect that is not followed, back to the API or in a circle")
 
     async def _start(self, start: PageRequest) -> _Started | None:
         """None where what is asked for is not there, and may be absent."""
