@@ -232,7 +232,7 @@ class JobRunner:
             if told.word in job.failed:
                 raise self._failure(wire, told.body, f"the job ended with the state {told.word!r}")
             if now - began_at >= within:
-                state = f"; its state is {told.word!r}" if told.word else ""
+                state = f"; its state is {told.word!r}, which is no word of `done` or `failed`" if told.word else ""
                 raise self._failure(wire, told.body, f"the job did not end within {within:g} s{state}")
             if now - told_at >= TOLD_SECONDS:
                 told_at = now

@@ -91,7 +91,7 @@ async def _require_full(source: OpenSource, stream: str) -> tuple[Run, VerdictRe
         start = "Start one with: haulier run SOURCE"
         if stream not in source.app.streams_of("full"):
             start = "Full runs do not pull it: it takes part in incremental ones alone."
-        if not increments.closed and (away := await away_hint(source)):
+        elif not increments.closed and (away := await away_hint(source)):
             hint += f"\n{away.lstrip()}"
         raise UnavailableError(f"No complete run of {source.app.name} has the stream {stream} yet. {start}{hint}")
     return found
