@@ -72,7 +72,7 @@ class QueryCost:
                 return 0.0
             if self.restored:
                 restored = _number(body, self.restored)
-                wait = (needed - available) / restored if restored else None
+                wait = (needed - available) / restored if restored is not None and restored > 0 else None
             else:
                 found = raw_at(body, self.reset_at)
                 text = "" if found is None else bytes(found).decode().strip('"')
@@ -83,9 +83,10 @@ class QueryCost:
 
 
 def _number(body: bytes, path: str) -> float | None:
+    """What is available may be less than nothing: some APIs charge a query once it is done."""
     found = raw_at(body, path)
     try:
         value = None if found is None else msgspec.json.decode(found)
     except msgspec.DecodeError:
         return None
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) and value >= 0 else None
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
