@@ -104,6 +104,15 @@ async def test_a_list_that_begins_again_behind_its_total_is_no_end_where_links_l
         assert len(server.targets) == 3
 
 
+async def test_more_records_than_the_total_are_told_of_the_links() -> None:
+    """Smaller items would fail alike: it is no reason to divide."""
+    async with session_with(window) as (api, _):
+        with pytest.raises(
+            PagingError, match=r"promised 6 records and sent .* The links lack 'from' of .*keep_query = true"
+        ):
+            await ids_of(api.pages("/items", {"from": 4}, pages=NextUrl("next"), records="rows", total=Total("total")))
+
+
 async def test_a_circle_says_what_the_links_lack() -> None:
     async with session_with(window) as (api, _):
         with pytest.raises(ApiError, match=r"goes in a circle|byte for byte.*The links lack 'from'.*keep_query = true"):

@@ -82,6 +82,8 @@ class PageIterator:
         self._ahead: PagesAhead | None = None
         self._empty_pages = 0
         self._skipped = 0
+        self._lacking: tuple[str, ...] = ()
+        """Parameters that links lack."""
         self._tried_smaller_after_500 = False
         self._tail: list[bytes] = []
         """Records that the next page must begin with."""
@@ -248,6 +250,7 @@ class PageIterator:
         if read.sign_report is not None:
             await self._check_sign(request, read, read.sign_report)
         lacks = () if read.following is None else read.following.missing_parameters
+        self._lacking = self._lacking or lacks
         if isinstance(self._kind, OData):  # Its own options are in the link's token, by the protocol.
             lacks = tuple(name for name in lacks if not name.startswith("$"))
         if lacks and not self._reader.has_begun:
@@ -455,7 +458,8 @@ class PageIterator:
             f"again, it promises {again}. Check `records` and `pages` of the stream; if they are right, "
             f"records moved while they were read, or the API does not keep its word.{self._remedy()}"
         )
-        if self._check is not None and self._check.hides_rows:
+        leads_astray = bool(self._lacking) and received > promise.first
+        if leads_astray or (self._check is not None and self._check.hides_rows):
             raise PagingError(text)
         # Part of it may be kept: some APIs hand out no more than so many records, and do not say so.
         raise ApiError(text, action=Action.RESTART)
@@ -474,6 +478,8 @@ class PageIterator:
             logger.warning("all rows of a list are hidden from us", extra={"rows": total})
 
     def _remedy(self) -> str:
+        if self._lacking:
+            return f" The links lack {shown_names(self._lacking)} of the first request; keep_query = true adds them."
         if self._skipped and self._listing.skip:
             does, do = ("leaves out", "write") if self._counts_skipped else ("counts", "leave out")
             return f" If it {does} the rows that `skip` passes over, {do} counts_skipped = false in `total`."
