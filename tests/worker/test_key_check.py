@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -274,3 +275,17 @@ def test_a_stream_has_one_key() -> None:
         app.processor(Whole, key=("id", "half"))(processor)
     with pytest.raises(UsageError, match="is no path into JSON"):
         app.processor(Whole, key="a..b")
+
+
+async def test_a_large_page_is_compared_in_parts() -> None:
+    """Others are heard between them; the places in the message go on over all parts."""
+    records = [b'{"id":%d}' % number for number in range(25_000)]
+    others = asyncio.create_task(asyncio.sleep(0))
+    check = KeyCheck(("id",))
+    try:
+        await check.add([*records, b'{"id":7}'])
+        assert others.done()
+        with pytest.raises(PagingError, match=r"1 of the item's 25,001 records .* such as records 8 and 25,001 in"):
+            await check.finish()
+    finally:
+        check.close()

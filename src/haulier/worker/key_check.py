@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from typing import Final
 
 from haulier.api.errors import Action, ApiError, PagingError, Shape
 from haulier.api.records.record_keys import KeyReader, NoKeyError
 from haulier.api.records.slices import Bytes
 from haulier.runs.distinct_keys import DistinctKeys
+
+_SLICE_RECORDS: Final = 10_000
+"""40 ms of the event loop. A table of 64 MiB would hold it for seconds, in which leases are not renewed."""
 
 
 @contextlib.asynccontextmanager
@@ -40,6 +45,12 @@ class KeyCheck:
 
     async def add(self, records: Sequence[Bytes]) -> None:
         """Raises `ApiError` for a record without the key."""
+        for start in range(0, len(records), _SLICE_RECORDS):
+            if start:
+                await asyncio.sleep(0)
+            await self._add_slice(records[start : start + _SLICE_RECORDS])
+
+    async def _add_slice(self, records: Sequence[Bytes]) -> None:
         keys = []
         for place, record in enumerate(records, self._records + 1):
             try:
