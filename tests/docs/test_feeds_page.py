@@ -83,8 +83,14 @@ def test_a_delta_link_that_expired_lets_the_feed_begin_anew(
         assert json.loads(capsys.readouterr().out)["feeds_anew"] == {"users": 1}
         assert each.place()["has_expired"]
         api.oldest = 0
-        api.put(9, "newer")
-        assert each.run() == api.changes[-1:]
+        for number in range(9, 19):
+            api.put(number, "newer")
+        assert each.run() == api.changes[-10:]
+        for number in range(9, 19):
+            api.remove(number)
+        assert each.run() == api.changes[-10:]
+        # Of deletions alone, that they have no names is no news.
+        assert "another shape" not in capsys.readouterr().err
 
 
 def test_a_person_says_where_a_feed_goes_on(

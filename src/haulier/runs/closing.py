@@ -244,7 +244,10 @@ class Closer:
             "absent": await wholly_absent(self.lake, run, ledger, sums.absent, sums.streams),
         }
         reasons = {reason: found[reason] for reason in VERDICT_REASONS if found[reason]}
-        shapes = await shape_changes(self.lake, run, await sample_shapes(self.lake, run, number, sample))
+        sampled = await sample_shapes(self.lake, run, number, sample)
+        # What changed has other fields than all of it, and what is deleted others again.
+        compared = {stream: shape for stream, shape in sampled.items() if stream not in ledger.feeds}
+        shapes = await shape_changes(self.lake, run, compared)
         await keep_timeline(self.lake, self.clock, run, ledger, number)
         verdict: Verdict = "partial" if reasons else "complete"
         return _Finding(
@@ -256,7 +259,7 @@ class Closer:
             sums.unseen,
             shapes=shapes,
             overlaps=ledger.overlaps,
-            feeds_anew=await feeds_begun_anew(self.lake, run.paths, number) if ledger.has_feeds else {},
+            feeds_anew=await feeds_begun_anew(self.lake, run.paths, number) if ledger.feeds else {},
         )
 
     async def _remove_split(self, run: Run, ledger: Ledger, entries: list[ManifestEntry]) -> None:

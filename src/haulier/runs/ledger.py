@@ -89,7 +89,8 @@ class Ledger:
         self._has_plan = False
         self.overlaps: Overlaps = {}
         """What the plan reads once more, as its seal says. Empty before `refresh`."""
-        self.has_feeds = False
+        self.feeds: frozenset[str] = frozenset()
+        """Streams that items of the plan read as feeds."""
         self.known = Progress()
         """What `progress` returned last."""
 
@@ -114,7 +115,7 @@ class Ledger:
             if seal is None:
                 return False
             await run_each(functools.partial(self._fold_shard, seal), seal.shards, FOLD_SHARDS)
-            self._has_plan, self.overlaps, self.has_feeds = True, seal.overlaps, bool(seal.feeds)
+            self._has_plan, self.overlaps, self.feeds = True, seal.overlaps, frozenset(seal.feeds)
         await self._fold_files("children", functools.partial(_fold_children, self._paths))
         await self._fold_names("outcomes", _fold_outcomes)
         for folder in COUNT_FOLDERS:
