@@ -120,6 +120,15 @@ def test_one_body_that_does_not_parse_is_the_items_own() -> None:
     assert [first.note_failed(message(number), broken, 0.0) for number in range(3)][-1] is Suspicion.STRONG
 
 
+def test_few_jobs_that_failed_prove_nothing() -> None:
+    """What works behind the API may have a bad hour. A result of another form proves it by few, as a page does."""
+    failed = ApiError("failed", action=Action.RETRY_LATER, shape=Shape.JOB_END, likeness=("failed",))
+    no_file = ApiError("no file", action=Action.POISON, shape=Shape.JOB)
+    for error, last in ((failed, Suspicion.NONE), (no_file, Suspicion.FEW_ITEMS)):
+        first = begun(1)
+        assert [first.note_failed(message(0), error, at) for at in (0.0, 3.0, 6.0)][-1] is last
+
+
 @pytest.mark.parametrize("known", [{"failures": 1}, {"redrives": 1}, {"suspect": "failure"}], ids=str)
 def test_what_is_known_to_be_bad_proves_nothing(known: dict[str, object]) -> None:
     """G1: twenty poisoned items that are redriven are poisoned again, and stop no worker."""
@@ -140,6 +149,44 @@ def test_parts_tell_where_nothing_else_does() -> None:
         "its neighbour is under way"
     )
     assert first.note_failed(message(2, suspect="failure"), KeyError(), 7.0) is Suspicion.PROVEN
+
+
+def test_an_item_without_a_record_proves_nothing_about_records() -> None:
+    """It is passed over: the others must still fail alike, and be enough. It does show that the API answers."""
+    first = begun(3)
+    first.note_empty("k")
+    assert first.note_failed(message(0), WRONG_PATH, LATER) is Suspicion.NONE
+    said = [first.note_failed(message(number), NO_LIST, LATER * at) for at in (0, 1) for number in range(3)]
+    assert said == [Suspicion.POSSIBLE, Suspicion.POSSIBLE, Suspicion.STRONG, *(3 * [Suspicion.PROVEN])]
+
+
+def test_few_items_among_empty_ones_prove_nothing() -> None:
+    """One bad record fails its item and each part that holds it: of those the smallest counts."""
+    first = begun(1)
+    first.note_empty("k")
+    said = [first.note_failed(message(0), NO_LIST, at) for at in (0.0, 3.0, 6.0)]
+    for number in range(3):
+        first.note_divided(message(number, suspect="failure"))
+        said.append(first.note_failed(message(number + 1, suspect="failure"), NO_LIST, 7.0 + number))
+    assert said == [Suspicion.POSSIBLE, Suspicion.POSSIBLE, *(4 * [Suspicion.NONE])]
+
+
+def a_count(*likeness: str) -> ApiError:
+    return ApiError("others came", action=Action.RESTART, shape=Shape.COUNT, likeness=likeness)
+
+
+@pytest.mark.parametrize(
+    ("part", "suspicion"),
+    [(a_count("1 too many", "51"), Suspicion.PROVEN), (a_count("2 too many", "51"), Suspicion.NONE)],
+    ids=["as much off", "less off"],
+)
+def test_of_a_count_the_parts_of_one_item_tell(part: ApiError, suspicion: Suspicion) -> None:
+    """An API that hands out no more than so many keeps its word about less."""
+    first, off = begun(3), [a_count("1 too many", str(number)) for number in range(3)]
+    said = [first.note_failed(message(number), off[number], LATER * at) for at in (0, 1) for number in range(3)]
+    assert said[2:] == [Suspicion.STRONG, Suspicion.OF_SIZE, Suspicion.POSSIBLE, Suspicion.POSSIBLE]
+    first.note_divided(message(0))
+    assert first.note_failed(message(9, suspect="failure"), part, LATER) is suspicion
 
 
 def test_a_run_that_worked_before_needs_all_of_the_first() -> None:

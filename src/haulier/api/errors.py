@@ -105,6 +105,10 @@ class Shape(StrEnum):
     """The answer is empty."""
     PAGING = "paging"
     """The answers contradict `pages` or `total`."""
+    COUNT = "other count"
+    """The records are not as many as the API promised."""
+    JOB_END = "job end"
+    """A job did not end as `job` says, or its result is not there, or has another number of records."""
     OTHER = "other"
     """A flag, total or cursor is missing or of another type."""
     JOB = "job"
@@ -131,7 +135,16 @@ class Shape(StrEnum):
         return _REMEDIES.get(self, "")
 
 
-_OF_DATA = {Shape.NONE, Shape.RECORD, Shape.VALUES, Shape.HTML, Shape.NOT_JSON, Shape.UNPARSED}
+_OF_DATA = {
+    Shape.NONE,
+    Shape.COUNT,
+    Shape.JOB_END,
+    Shape.RECORD,
+    Shape.VALUES,
+    Shape.HTML,
+    Shape.NOT_JSON,
+    Shape.UNPARSED,
+}
 _RECORDS = "Check `records` of the stream; where it means that there are no records, write"
 _REMEDIES = {
     Shape.MISSING: f'{_RECORDS} empty = ["absent"].',
@@ -189,6 +202,8 @@ class ApiError(ItemError):
     shape: Shape
     reason: str
     """What happened, in a few words without secrets."""
+    likeness: tuple[str, ...]
+    """Words of which one is shared by failures of one cause; none where the shape says enough."""
 
     def __init__(
         self,
@@ -202,6 +217,7 @@ class ApiError(ItemError):
         body: bytes = b"",
         shape: Shape = Shape.NONE,
         reason: str = "",
+        likeness: tuple[str, ...] = (),
     ) -> None:
         self.action = action
         self.status = status
@@ -211,6 +227,7 @@ class ApiError(ItemError):
         self.body = body
         self.shape = shape
         self.reason = reason
+        self.likeness = likeness
         super().__init__(text)
 
     @property

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 
 import msgspec
 
@@ -232,7 +232,10 @@ class Attempt:
                     is_suspect=is_suspect,
                     note_request=self._note_request,
                 )
-            self._state.first_items.note_good(envelope.kind)
+            if produced.records or produced.children:
+                self._state.first_items.note_good(envelope.kind)
+            else:
+                self._state.first_items.note_empty(envelope.kind)
             seconds = round(deps.clock.monotonic() - started_at, 6)
             if produced.children:
                 if envelope.depth >= MAX_DEPTH:
@@ -281,11 +284,13 @@ class Attempt:
             error = spent
             evidence = await Inquiry(self._state, run, envelope, error, self._began_at).gather()
         outcome = decide(evidence)
+        if isinstance(outcome, Split):
+            self._state.first_items.note_divided(envelope)
         if not isinstance(outcome, Release):
             return outcome, error
         if outcome.hold_seconds > 0.0:
             await self._state.stop.or_after(self._deps.clock, outcome.hold_seconds)
-        if outcome.stop is not None and evidence.suspicion is Suspicion.FEW_ITEMS:
+        if outcome.stop is not None and evidence.suspicion in {Suspicion.FEW_ITEMS, Suspicion.OF_SIZE}:
             self._state.first_items.note_source_proven_wrong(envelope.kind)
         return outcome, outcome.error or error
 
@@ -295,8 +300,9 @@ class _NotingSink:
         self._sink = sink
         self._note = note
 
-    async def write(self, records: Iterable[Bytes]) -> None:
-        self._note()
+    async def write(self, records: Sequence[Bytes]) -> None:
+        if records:
+            self._note()
         await self._sink.write(records)
 
 

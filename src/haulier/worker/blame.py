@@ -260,11 +260,15 @@ def _of_source(evidence: Evidence, own_outcome: OwnOutcome) -> Release | Split |
             return Question.OTHERS_AT_WORK
         case Suspicion.FEW_ITEMS if evidence.are_others_at_work:
             return Release(again)
+        case Suspicion.OF_SIZE if evidence.parts is None:
+            return Question.PARTS
+        case Suspicion.OF_SIZE if evidence.parts:
+            return Split(evidence.parts, Cause.FAILURE, is_first=True)
         case Suspicion.FEW_ITEMS if _may_be_of_record(error) and evidence.parts is None:
             return Question.PARTS
         case Suspicion.FEW_ITEMS if _may_be_of_record(error) and evidence.parts:
             return Split(evidence.parts, Cause.FAILURE)
-        case Suspicion.FEW_ITEMS | Suspicion.PROVEN:
+        case Suspicion.FEW_ITEMS | Suspicion.OF_SIZE | Suspicion.PROVEN:
             return Release(
                 GIVE_UP_SECONDS, stop=2, error=explain_broken_source(evidence.kind, error, evidence.failed_items)
             )
@@ -366,7 +370,7 @@ def _may_be_of_record(error: Exception) -> bool:
     """Whether one record, or one value of several, may be the reason, so that the item's parts tell more."""
     if not isinstance(error, ApiError):
         return True
-    return error.shape is Shape.VALUES or (error.shape is Shape.NONE and _is_answer(error))
+    return error.shape in {Shape.VALUES, Shape.COUNT} or (error.shape is Shape.NONE and _is_answer(error))
 
 
 def _charge(evidence: Evidence, error: ApiError | None = None) -> Retry | Poison:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import logging
-from collections.abc import AsyncGenerator, Callable, Iterable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -36,7 +36,7 @@ _attempts = itertools.count(1)
 class Sink(Protocol):
     """A spool, or the pipe to the worker that has it."""
 
-    async def write(self, records: Iterable[Bytes]) -> None: ...
+    async def write(self, records: Sequence[Bytes]) -> None: ...
 
 
 @dataclass(frozen=True)

@@ -79,6 +79,7 @@ class ErrorFrame(msgspec.Struct, frozen=True, tag="error"):
     body: bytes = b""
     shape: Shape = Shape.NONE
     reason: str = ""
+    likeness: tuple[str, ...] = ()
     request: RequestNote | None = None
     """The last one."""
     run_id: str = ""
@@ -185,6 +186,7 @@ def error_frame(error: Exception) -> ErrorFrame:
             body=error.body,
             shape=error.shape,
             reason=error.reason,
+            likeness=error.likeness,
             has_moved=isinstance(error, MovedError),
         )
     match error:
@@ -214,6 +216,7 @@ def error_of(frame: ErrorFrame) -> Exception:
             body=frame.body,
             shape=frame.shape,
             reason=frame.reason,
+            likeness=frame.likeness,
         )
     match frame.fate:
         case "spent":

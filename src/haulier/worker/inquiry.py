@@ -11,7 +11,7 @@ from haulier.queues.envelope import Envelope
 from haulier.runs.run import Run
 from haulier.worker.blame import ActionNow, Evidence, Question, evidence_needed, shows_outage
 from haulier.worker.division import parts_of
-from haulier.worker.lookup import has_worked
+from haulier.worker.lookup import has_empty, has_records
 from haulier.worker.settings import PROOF_SECONDS
 from haulier.worker.worker_state import WorkerState
 
@@ -128,8 +128,10 @@ class Inquiry:
         first, kind = self._state.first_items, evidence.kind
         if first.is_asking(kind):
             stream = self._deps.registry.get(kind).stream
-            if await has_worked(self._deps.lake, self._run, stream, kind):
+            if await has_records(self._deps.lake, self._run, stream):
                 first.note_worked_before(kind)
+            elif not first.has_answered(kind) and await has_empty(self._deps.lake, self._run, kind):
+                first.note_empty(kind)
         now = self._deps.clock.monotonic()
         suspicion = first.note_failed(self._envelope, self._error, now)
         return replace(evidence, suspicion=suspicion, doubt_seconds_left=first.seconds_left(kind, now))

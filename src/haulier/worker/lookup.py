@@ -23,11 +23,16 @@ async def look_up(lake: Lake, run: Run, stream: str, key: str) -> Split | Done |
     return None
 
 
-async def has_worked(lake: Lake, run: Run, stream: str, kind: str) -> bool:
-    """Whether one has ended well, in any process."""
+async def has_records(lake: Lake, run: Run, stream: str) -> bool:
+    """Whether an item of the stream ended with records, in any process."""
     async for paths in lake.walk(run.paths.bronze(stream)):
         if paths:
             return True
+    return False
+
+
+async def has_empty(lake: Lake, run: Run, kind: str) -> bool:
+    """Whether one ended well without a record, in any process."""
     async for paths in lake.walk(run.paths.folder("outcomes")):
         if any(path.rpartition("/")[2].startswith(f"{kind}-") for path in paths):
             return True

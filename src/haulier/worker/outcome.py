@@ -32,6 +32,8 @@ class Split:
     """Stands in the child list; empty where the processor divided the item."""
     counts: ItemCounts = field(default_factory=ItemCounts)
     """Of the lists that told the children."""
+    is_first: bool = False
+    """The children go in the first lane: others wait for what they tell."""
 
 
 @dataclass(frozen=True)

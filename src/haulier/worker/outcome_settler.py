@@ -293,7 +293,7 @@ class OutcomeSettler:
                     )
                     for child in some
                 ]
-                await self._deps.queue.enqueue(bodies, is_first=is_first_lane(run.file.mode))
+                await self._deps.queue.enqueue(bodies, is_first=split.is_first or is_first_lane(run.file.mode))
         return is_ours
 
     async def _give_up(self, run: Run, envelope: Envelope, delay_seconds: float) -> None:

@@ -119,7 +119,14 @@ class JobRunner:
                     raise
                 why = str(error).replace(BY_RULE, "")
                 text = f"The result of the job is not there any more, so another one is started. {why}"
-                raise ApiError(text, action=Action.RESTART, status=error.status, excerpt=error.excerpt) from error
+                raise ApiError(
+                    text,
+                    action=Action.RESTART,
+                    status=error.status,
+                    excerpt=error.excerpt,
+                    shape=Shape.JOB_END,
+                    likeness=(f"status {error.status}",),
+                ) from error
         self._check_count(told, received + self._requester.usage.counts.skipped - skipped_before)
 
     async def _walked(self, listing: Listing, request: PageRequest, start: PageRequest) -> AsyncGenerator[Page, None]:
@@ -230,10 +237,10 @@ class JobRunner:
                 logger.info("a job is done", extra={"seconds": round(now - began_at, 3)})
                 return told
             if told.word in job.failed:
-                raise self._failure(wire, told.body, f"the job ended with the state {told.word!r}")
+                raise self._failure(wire, told.body, f"the job ended with the state {told.word!r}", "failed")
             if now - began_at >= within:
                 state = f"; its state is {told.word!r}, which is no word of `done` or `failed`" if told.word else ""
-                raise self._failure(wire, told.body, f"the job did not end within {within:g} s{state}")
+                raise self._failure(wire, told.body, f"the job did not end within {within:g} s{state}", "not ended")
             if now - told_at >= TOLD_SECONDS:
                 told_at = now
                 logger.info("a job goes on", extra={"state": told.word, "seconds": round(now - began_at)})
@@ -311,6 +318,8 @@ class JobRunner:
                 f"The job has {promised:,} records, as {self._job.count!r} says, and {received:,} came. Another one is "
                 "started.",
                 action=Action.RESTART,
+                shape=Shape.JOB_END,
+                likeness=("count",),
             )
 
     async def _ask(self, wire: Request, read: Callable[[Response], _T], expected: ExpectedAnswer) -> _T:
@@ -338,16 +347,19 @@ class JobRunner:
     def _wait_of(self, response: Response) -> float | None:
         return find_wait(response, self._parts.clock.now(), self._parts.settings.wait_at).seconds
 
-    def _failure(self, wire: Request, body: bytes, text: str) -> ApiError:
+    def _failure(self, wire: Request, body: bytes, text: str, likeness: str = "") -> ApiError:
+        """Without a ``likeness`` where the API was only busy."""
         excerpt = self._parts.redactor.excerpt(body)
         return ApiError(
             f"{self._requester.describe(wire)}: {text}. The answer begins: {excerpt}",
             action=Action.RETRY_LATER,
             excerpt=excerpt,
+            shape=Shape.JOB_END if likeness else Shape.NONE,
+            likeness=(likeness,) if likeness else (),
         )
 
     def _wrong(self, text: str) -> ApiError:
-        return ApiError(text[:1].upper() + text[1:] + ".", action=Action.POISON)
+        return ApiError(text[:1].upper() + text[1:] + ".", action=Action.POISON, shape=Shape.JOB)
 
 
 def _text_at(body: bytes, path: str) -> str:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Final
 
 from haulier.api.body_format import PLAIN_JSON
-from haulier.api.errors import Action, ApiError, BodyError, MovedError, PagingError
+from haulier.api.errors import Action, ApiError, BodyError, MovedError, PagingError, Shape
 from haulier.api.http.transport import Request
 from haulier.api.http.urls import LinkError, OtherOriginError
 from haulier.api.paging.capped_total import cap_error, is_cap_like
@@ -417,7 +417,7 @@ class PageIterator:
             return wire if self._listing.form is PLAIN_JSON else wire.replace(format=self._listing.form)
         except LinkError as error:
             may_be_inner = isinstance(error, OtherOriginError) and getattr(self._kind, "link_origin", None) == ""
-            raise ApiError(
+            raise PagingError(
                 f"The API's link to page {self._guard.pages + 1} is not followed: {error}. Nothing was sent there, "
                 "since the credentials go with each request. If the API has moved, correct its url."
                 f"{_OWN_ORIGIN_ADVICE if may_be_inner else ''}",
@@ -455,14 +455,16 @@ class PageIterator:
                 promise.check_stands(again)
         text = (
             f"{self._requester.describe(wire)}: the API promised {promise.first} records and sent {received}; asked "
-            f"again, it promises {again}. Check `records` and `pages` of the stream; if they are right, "
+            f"again, it promises {again}. Check `records`, `pages` and `total` of the stream (does "
+            "it count just these records?); if they are right, "
             f"records moved while they were read, or the API does not keep its word.{self._remedy()}"
         )
         leads_astray = bool(self._lacking) and received > promise.first
         if leads_astray or (self._check is not None and self._check.hides_rows):
             raise PagingError(text)
         # Part of it may be kept: some APIs hand out no more than so many records, and do not say so.
-        raise ApiError(text, action=Action.RESTART)
+        shape = Shape.COUNT if again == promise.first else Shape.NONE  # A list that moves is no fault of the source.
+        raise ApiError(text, action=Action.RESTART, shape=shape, likeness=_likeness(promise.first, received))
 
     @property
     def _counts_skipped(self) -> bool:
@@ -489,3 +491,9 @@ class PageIterator:
             ' If it counts rows that you may not see, write is = "bound" in `total`, and page an offset with '
             'advance = "limit".'
         )
+
+
+def _likeness(promised: int, received: int) -> tuple[str, str]:
+    """A total of something else is off by as much, or the same, whatever is asked for; or is always too low."""
+    off = "too few promised" if received > promised else f"{promised - received} too many promised"
+    return off, f"{promised} promised"
