@@ -251,8 +251,8 @@ class PageIterator:
             await self._check_sign(request, read, read.sign_report)
         lacks = () if read.following is None else read.following.missing_parameters
         self._lacking = self._lacking or lacks
-        if isinstance(self._kind, OData):  # Its own options are in the link's token, by the protocol.
-            lacks = tuple(name for name in lacks if not name.startswith("$"))
+        if isinstance(self._kind, OData):  # Its options are in the token. Without the filter other records would come.
+            lacks = tuple(name for name in lacks if not name.startswith("$") or name == "$filter")
         if lacks and not self._reader.has_begun:
             self._requester.say_once(
                 "links to the next page lack parameters of the first request; if records come that these should keep "
