@@ -161,7 +161,9 @@ class FirstItems:
         kind.tries[key] = tries = kind.tries.get(key, 0) + 1
         kind.failing_since = now if kind.failing_since is None else kind.failing_since
         is_clear = _NO_SIGN not in kind.signs.values() and now - kind.failing_since >= PROOF_SECONDS
-        if kind.failed >= (self._count if kind.has_worked_before else min(self._count, ENOUGH_ITEMS)):
+        # A few records that stand side by side may all be bad, and each of their ranges with them.
+        needs_all = kind.has_worked_before or (sign.is_weak and envelope.suspect)
+        if kind.failed >= (self._count if needs_all else min(self._count, ENOUGH_ITEMS)):
             if is_clear and sign.is_of_size and not envelope.suspect:
                 return self._probe(kind, now)
             kind.is_source_proven_wrong = is_clear
