@@ -340,6 +340,8 @@ async def test_what_stands_on_last_pages_is_no_token(at: str, first: dict[str, A
         (LinkList("links", rel="nxt"), {"links": [{"rel": "next", "href": "/items?p=2"}]}, "'next'"),
         (LinkList("link"), {"links": [{"rel": "next", "href": "/items?p=2"}]}, "'links'"),
         (Cursor(from_header="X-Nxt", query="c"), {}, "'X-Next-Token'"),
+        (NextUrl("next"), {}, "\"the relation 'next' of the Link header\""),
+        (LinkList("links"), {"links": []}, "\"the relation 'next' of the Link header\""),
     ],
 )
 async def test_a_misspelt_sign_at_the_first_page(pages: Paginator, body: dict[str, Any], instead: str) -> None:

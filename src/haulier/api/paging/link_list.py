@@ -83,7 +83,7 @@ class LinkList:
                     "Correct `rel_at` in `pages`."
                 )
             if not self.missing:
-                answer.sign_reports.append(self._lack(answer, links, relations))
+                answer.note_lack(self._lack(answer, links, relations))
             return None
         answer.sign_reports.append(SignReport(self._sign))
         link = found[0]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import msgspec
 from msgspec import Raw
@@ -176,7 +176,7 @@ class PageAnswer:
     def note_sign(self, at: str, *, is_there: bool, asked: int | None = None) -> None:
         """Report whether the sign of a next page is there, be it null. ``asked``: the page's size."""
         if not is_there:
-            self.sign_reports.append(report_missing(self.body, at, asked))
+            self.note_lack(report_missing(self.body, at, asked))
         elif self.is_first:
             # Later pages say nothing new, and looking beside the sign takes the body apart once more.
             self.sign_reports.append(report_found(self.body, at))
@@ -189,7 +189,13 @@ class PageAnswer:
         else:
             lack = f"no header is called {name!r}"
             instead = f"there are {', '.join(list(dict.fromkeys(self.headers))[:_SHOWN_HEADERS])}"
-            self.sign_reports.append(SignReport(sign, lack, instead, tokens=onward, asked=asked))
+            self.note_lack(SignReport(sign, lack, instead, tokens=onward, asked=asked))
+
+    def note_lack(self, report: SignReport) -> None:
+        """Report that the sign is missing. A next one in the Link header speaks against the end."""
+        if not (report.tokens or report.elsewhere) and _has_next_link(self):
+            report = replace(report, elsewhere=(_NEXT_LINK,))
+        self.sign_reports.append(report)
 
     def header(self, name: str) -> str | None:
         """Return a header's value; None where it is missing or empty."""
@@ -272,6 +278,9 @@ def body_path_of(paginator: Paginator) -> str:
 
 def is_counting(paginator: Paginator) -> bool:
     return bool(getattr(kind_of(paginator), "is_counting", False))
+
+
+_NEXT_LINK: Final = "the relation 'next' of the Link header"
 
 
 def _has_next_link(answer: PageAnswer) -> bool:
