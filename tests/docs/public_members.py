@@ -55,7 +55,7 @@ _OWN: Final = {
     "JobRequest": "names_job of",
     "Key": "note_sign of put was_sent",
     "Offset": "is_counting at offset_of size_of",
-    "PageAnswer": "body home sign_reports note_sign note_header_sign feed_marks",
+    "PageAnswer": "body home sign_reports note_sign note_header_sign note_lack feed_marks",
     "PageNumber": "is_counting number_of size_of",
     "PageRequest": "first_query link_base link_origin missing_parameters pages_past_end part",
     "Total": "binds demand of",

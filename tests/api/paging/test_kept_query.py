@@ -77,7 +77,7 @@ async def test_a_link_with_nothing_but_a_place_is_refused(make: Any, fields: dic
         assert await ids_of(found) == [0, 2, 4, *range(3, 12)]
 
 
-@pytest.mark.parametrize("place", ["offset=3", "$skip=3", "startIndex=4&count=3", "page[number]=1", "state=open&c=3"])
+@pytest.mark.parametrize("place", ["offset=3", "$skip=3", "startIndex=4&count=3", "page[number]=1", "c=3&sort=id"])
 async def test_places_as_apis_write_them(place: str) -> None:
     asked = {"state": "open", "q": "a", "limit": 3}
     async with session_with(lambda asked: Reply({"rows": rows(0, 3), "next": f"?{place}"})) as (api, _):
@@ -159,6 +159,7 @@ async def test_options_of_odata_are_in_the_token_of_its_link(warnings: list[logg
         "/items?sort=id&state=open&cursor=abc",
         "/query/01g-2",
         "/other?page=2",
+        "/items?page=2&State=open&sort[]=id",
     ],
 )
 async def test_links_that_need_no_word(link: str, warnings: list[logging.LogRecord]) -> None:
@@ -173,6 +174,21 @@ async def test_links_that_need_no_word(link: str, warnings: list[logging.LogReco
         assert await ids_of(api.pages("/items", asked, pages=NextUrl("next"), records="rows")) == [0, 1, 2]
         assert server.targets[1] == link
     assert not warnings
+
+
+@pytest.mark.parametrize(("lacks", "link"), [("format", "/items?page=2"), ("state", "/items?query_id=2")])
+async def test_what_brings_no_other_records_is_told_alone(
+    lacks: str, link: str, warnings: list[logging.LogRecord]
+) -> None:
+    """The form of the answer, and what may be a query that the server keeps."""
+
+    def answer(asked: Asked) -> Reply:
+        is_first = lacks in asked.query
+        return Reply({"rows": rows(0, 2), "next": link} if is_first else {"rows": rows(2, 3), "next": None})
+
+    async with session_with(answer) as (api, _):
+        assert await ids_of(api.pages("/items", {lacks: "x"}, pages=NextUrl("next"), records="rows")) == [0, 1, 2]
+    assert [vars(told)["parameters"] for told in warnings] == [lacks]
 
 
 async def test_links_below_the_api_are_looked_into_too() -> None:

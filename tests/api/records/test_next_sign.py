@@ -320,6 +320,19 @@ async def test_what_stands_on_last_pages_is_no_token(at: str, first: dict[str, A
         assert await found(lambda asked: Reply({"rows": rows(0, 2), **last}), NextUrl(at)) == [0, 1]
 
 
+@pytest.mark.parametrize("pages", [LinkHeader("prev"), LinkList("links", rel="prev")])
+async def test_a_list_that_is_read_backwards_ends_where_it_began(pages: Paginator) -> None:
+    """Its last page has a next one: it was the first."""
+
+    def answer(asked: Asked) -> Reply:
+        link = ("next", "/items") if asked.query else ("prev", "/items?p=1")
+        links = [{"rel": link[0], "href": link[1]}]
+        body = {"rows": rows(0, 2) if asked.query else rows(2, 4), "links": links}
+        return Reply(body, headers=(("Link", f"<{link[1]}>; rel={link[0]}"),))
+
+    assert await found(answer, pages) == [2, 3, 0, 1]
+
+
 @pytest.mark.parametrize(
     ("pages", "body", "instead"),
     [

@@ -16,7 +16,7 @@ from haulier.api.paging.link_header import attribute_error, attribute_of, check_
 from haulier.api.paging.links import follow
 from haulier.api.paging.paginator import NO_TOKEN_VALUES, PageAnswer, PageRequest, text_of_raw
 from haulier.api.paging.positions import CHECKS_ONLY, Missing
-from haulier.api.records.next_sign import SignReport
+from haulier.api.records.next_sign import SignReport, onward_relation
 from haulier.api.records.paths import check_path, describe, first_byte, raw_at
 from haulier.errors import UsageError
 
@@ -129,7 +129,7 @@ class LinkList:
             instead = answer.body.explain_missing(self.at)
         lack = f"no link at {self.at!r} has the relation {self.rel!r}"
         return SignReport(
-            self._sign, lack, instead, tokens=("next",) if "next" in names else self._lists_beside(answer)
+            self._sign, lack, instead, elsewhere=onward_relation(self.rel, names) or self._lists_beside(answer)
         )
 
     def _lists_beside(self, answer: PageAnswer) -> tuple[str, ...]:

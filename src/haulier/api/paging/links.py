@@ -24,7 +24,7 @@ from haulier.api.paging.nested_lists import Nested, check_nested, check_uncut
 from haulier.api.paging.page_size import halve_size
 from haulier.api.paging.paginator import NO_TOKEN_VALUES, PageAnswer, PageRequest, text_of_raw
 from haulier.api.paging.positions import CHECKS_ONLY, Missing
-from haulier.api.records.next_sign import SignReport
+from haulier.api.records.next_sign import SignReport, onward_relation
 from haulier.api.records.paths import check_path
 from haulier.errors import UsageError
 
@@ -156,8 +156,8 @@ class LinkHeader:
                 relations |= dict.fromkeys(sorted(found))
         if not self.missing:
             instead = f"its relations are {', '.join(relations)}" if relations else "there is no Link header"
-            lack, tokens = f"no link has the relation {self.rel!r}", ("next",) if "next" in relations else ()
-            answer.sign_reports.append(SignReport(self._sign, lack, instead, tokens=tokens))
+            lack, elsewhere = f"no link has the relation {self.rel!r}", onward_relation(self.rel, relations)
+            answer.sign_reports.append(SignReport(self._sign, lack, instead, elsewhere=elsewhere))
         return None
 
     @property

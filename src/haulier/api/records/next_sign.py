@@ -146,6 +146,11 @@ def onward_headers(headers: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(name for name, text in headers.items() if text.strip() and _leads_on(name.lower().removeprefix("x-")))
 
 
+def onward_relation(rel: str, relations: Iterable[str]) -> tuple[str, ...]:
+    """The relation `next`, where ``rel`` is another one. A list that is read backwards has it on its last page."""
+    return ("next",) if "next" in relations and not _leads_back(rel) else ()
+
+
 _ONWARD_PATTERN: Final = re.compile("continu|cursor|marker|scroll|bookmark")
 _NEXT_COMPANION_WORDS: Final = frozenset(
     {
