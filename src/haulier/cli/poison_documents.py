@@ -12,7 +12,7 @@ from haulier.app.open_source import OpenSource, Options
 from haulier.cli.api_state import read_api_state
 from haulier.cli.command_lines import run_command
 from haulier.cli.poison_view import group_facts
-from haulier.items.feed_start import redacted_parameters
+from haulier.items.feed_start import redacted_parameters, shown_parameters
 from haulier.lake.seam import Lake
 from haulier.plurals import count_of, have, were
 from haulier.runs.poison.previewed import PreviewBatch
@@ -40,7 +40,7 @@ def poison_document(
 
 def story_document(state: RunState, story: PoisonStory, redact: Callable[[str], str]) -> dict[str, Any]:
     record = msgspec.json.decode(msgspec.json.encode(story.newest))
-    record["payload"] = msgspec.json.decode(redacted_parameters(bytes(story.newest.payload), redact))
+    record["payload"] = msgspec.json.decode(shown_parameters(redacted_parameters(bytes(story.newest.payload), redact)))
     return {"state": state.value, **record, "story": msgspec.to_builtins(story.events)}
 
 
