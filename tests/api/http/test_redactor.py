@@ -204,6 +204,16 @@ def test_a_declared_name_is_masked_with_any_value() -> None:
     assert redactor.redact("myappid=1") == "myappid=1"
 
 
+@pytest.mark.parametrize(
+    ("name", "sent"),
+    [("sync[token]", "sync%5Btoken%5D"), ("$delta", "%24delta"), ("a_b", "a%5fb"), ("$delta", "$delta")],
+)
+def test_a_declared_name_is_known_as_a_query_has_it(name: str, sent: str) -> None:
+    redactor = Redactor()
+    redactor.add_name(name)
+    assert redactor.redact(f"https://x/?q=1&{sent}=zzz&b=2") == f"https://x/?q=1&{sent}={MASK}&b=2"
+
+
 def test_an_excerpt_is_masked_before_it_is_cut(redactor: Redactor) -> None:
     """No cut leaves half a secret that no mask knows any more."""
     for shift in range(30):

@@ -110,7 +110,7 @@ class Redactor:
         if name in self._names:
             return
         self._names.add(name)
-        names = "|".join(re.escape(known) for known in sorted(self._names))
+        names = "|".join(_sent_name(known) for known in sorted(self._names))
         self._named = re.compile(rf"""(?i)((?:[?&;\s"']|^)(?:{names})(?:=|["']?\s*[:,]\s*["']?))[^&;\s"'<>#]+""")
 
     def redact(self, text: str) -> str:
@@ -148,6 +148,15 @@ class Redactor:
 def _either_case(pattern: str) -> str:
     """Percent-encoded characters are written with digits of either case."""
     return _HEX.sub(lambda found: "%" + "".join(f"[{c}{c.lower()}]" if c.isalpha() else c for c in found[1]), pattern)
+
+
+def _sent_name(name: str) -> str:
+    """A pattern for it plain and as a query has it, with any of its characters percent-encoded."""
+    return "".join(c if c.isascii() and c.isalnum() else f"(?:{re.escape(c)}|{_percent(c)})" for c in name)
+
+
+def _percent(character: str) -> str:
+    return "".join(f"%{byte:02X}" for byte in character.encode("utf-8", errors="surrogatepass"))
 
 
 def is_telling(name: str) -> bool:
