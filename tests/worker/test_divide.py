@@ -96,6 +96,25 @@ async def test_p6_a_later_attempt_adopts_the_list(rig: Rig, call: str, is_after:
     assert (verdict.verdict, verdict.totals.done, verdict.totals.split) == ("complete", 2, 1)
 
 
+async def test_hidden_rows_of_a_divided_item_are_counted_by_its_parts_alone(rig: Rig) -> None:
+    """A parent's list is read for each child stream; what was skipped in it is told by nobody else."""
+    run = await rig.run(ITEM)
+
+    async def divides(item: Things, ctx: Context) -> AsyncGenerator[Any, None]:
+        ctx.api.usage.counts.hidden += 3
+        if item == ITEM:
+            ctx.api.usage.counts.skipped += 2
+            for half in HALVES:
+                yield half
+
+    async with rig.hand({Things: divides}) as hand:
+        while await hand.work():
+            pass
+    verdict = await rig.close(run)
+    assert verdict is not None
+    assert (verdict.totals.split, verdict.totals.hidden, verdict.totals.skipped) == (1, 6, 2)
+
+
 async def test_p6_a_list_that_another_attempt_made_is_adopted_though_ours_differs(rig: Rig) -> None:
     """The first one counts, for ever: the rows of both must never be seen."""
     run = await divided(rig)

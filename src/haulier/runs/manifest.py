@@ -43,7 +43,7 @@ def manifest_entry(paths: RunPaths, row: Sequence[object]) -> ManifestEntry:
     state, has_object, damage, disagrees, poison, discard_reason = row[2:8]
     receipt = {name: value for name, value in zip(table.RECEIPT_COLUMNS, row[8:], strict=True) if value is not None}
     if state == "split":
-        return ManifestEntry(key=key, stream=stream, state="split", **_counts_of(receipt))
+        return ManifestEntry(key=key, stream=stream, state="split", **(_counts_of(receipt) | {"hidden": 0}))
     if has_object or state == "done":
         wrong = _damage(state, has_object, damage, disagrees)
         return _entry_of_object(paths, key, stream, wrong, receipt)

@@ -102,8 +102,8 @@ COUNT_FOLDERS: Final = ("hidden", "absent", "skipped")
 class OutcomeRecord(Record, frozen=True, kw_only=True):
     """``outcomes/<key>.json``: an item that ended without records.
 
-    Each count of `COUNT_FOLDERS` is recorded in ``<folder>/<key>/<count>.json`` too, also of divided items: a closing
-    reads only the names of outcomes.
+    Each count of `COUNT_FOLDERS` is recorded in ``<folder>/<key>/<count>.json`` too: a closing reads only the names of
+    outcomes. Of divided items they stand too, but for ``hidden``, which the totals of their parts count again.
     """
 
     key: str

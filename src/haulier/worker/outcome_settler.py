@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import logging
 from collections.abc import Awaitable, Callable
@@ -272,7 +273,9 @@ class OutcomeSettler:
             split_at=self._deps.clock.now(),
             cause=split.cause,
         )
-        await self._write_counts(run, self._record(envelope.key, "split", split.counts))
+        # The totals of its parts count its hidden rows again.
+        counts = dataclasses.replace(split.counts, hidden=0)
+        await self._write_counts(run, self._record(envelope.key, "split", counts))
         is_ours = await self._deps.lake.create(path, encode_record(record))
         if not is_ours:
             body = await self._deps.lake.read(path)
