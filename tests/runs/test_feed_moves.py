@@ -10,17 +10,23 @@ from typing import Any
 import msgspec
 import pytest
 
-from haulier.items.feed_start import FeedStart, feed_of, shown_parameters
+from haulier.cli.poison_documents import story_document
+from haulier.errors import LakeUnavailableError
+from haulier.items.feed_start import FeedStart, feed_of, shown_parameters, token_mark
 from haulier.items.span_group import ALL_GROUPS
 from haulier.lake.local.lake import LocalLake
 from haulier.lake.paths import RunPaths
-from haulier.runs.records import EntryState, ManifestEntry, Seal, Totals, Verdict, VerdictRecord
+from haulier.runs.poison.story import PoisonStory
+from haulier.runs.records import EntryState, ManifestEntry, PoisonRecord, Seal, Totals, Verdict, VerdictRecord
+from haulier.runs.state import RunState
 from haulier.runs.watermark.feed_moves import (
+    EMPTY,
     FeedMove,
     FeedPlace,
     FeedPlaces,
     FeedRecord,
     digest,
+    feeds_begun_anew,
     move,
     note_feed,
     read_feed_moves,
@@ -90,6 +96,23 @@ def test_g7_a_token_is_not_shown_among_parameters() -> None:
     assert shown_parameters(b'{"ids":{"start":1,"end":2}}') == b'{"ids":{"start":1,"end":2}}'
 
 
+def test_g7_a_token_is_not_shown_by_a_program_s_view_of_poison() -> None:
+    record = PoisonRecord(
+        number=1,
+        key="k",
+        kind="users_new_feed",
+        run_id="r",
+        payload=msgspec.Raw(PAYLOAD.replace(b"t1", b"opaque")),
+        reason="failed",
+        error_class="ApiError",
+        error="it fails",
+        poisoned_at=NOW,
+    )
+    shown = str(story_document(RunState.PARTIAL, PoisonStory(record, ()), str))
+    assert "opaque" not in shown
+    assert token_mark("opaque") in shown
+
+
 @pytest.mark.parametrize(
     "text", [b"/d/c?sig=opaque", rb"\"/d/c?sig=opaque&a=b\"", rb"\"\\/d\\/c\\u003fsig=opaque\"", b"https://h/d?opaque"]
 )
@@ -153,3 +176,12 @@ async def test_g1_what_did_not_end_well_moves_nothing(
     await run.note("", "t2")
     await run.note("aa", "t3")
     assert await run.moves(state, "", verdict, **reasons) == expected
+
+
+async def test_a_damaged_note_stops_the_count_of_expired_feeds_no_more(tmp_path: Path) -> None:
+    """It is a warning of a closing. Where the feed goes on cannot be told without the note."""
+    run = Closed(tmp_path)
+    await run.lake.create(PATHS.feed("k", EMPTY), b"{}")
+    with pytest.raises(LakeUnavailableError, match="is not a record that haulier wrote"):
+        await run.moves("empty")
+    assert await feeds_begun_anew(run.lake, PATHS, 1) == {}

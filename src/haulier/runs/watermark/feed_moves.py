@@ -99,12 +99,15 @@ def moves_feeds(verdict: VerdictRecord) -> bool:
 
 
 async def feeds_begun_anew(lake: Lake, paths: RunPaths, number: int) -> dict[str, int]:
-    """By stream, the feeds that were to go on, and that the run read from their beginning."""
-    found = await _noted_moves(lake, paths, number)
+    """By stream, the feeds that were to go on, and that the run read from their beginning. Only a warning is made of
+    it: a damaged note is passed over, and named by the next incremental run, which cannot do without."""
+    found = await _noted_moves(lake, paths, number, skips_damaged=True)
     return dict(Counter(each.stream for each in found if each.has_expired))
 
 
-async def _noted_moves(lake: Lake, paths: RunPaths, number: int) -> tuple[FeedMove, ...]:
+async def _noted_moves(
+    lake: Lake, paths: RunPaths, number: int, *, skips_damaged: bool = False
+) -> tuple[FeedMove, ...]:
     noted: dict[str, dict[str, str]] = {}
     async for found in lake.walk(paths.folder("feeds")):
         for path in filter(is_path, found):
@@ -117,13 +120,14 @@ async def _noted_moves(lake: Lake, paths: RunPaths, number: int) -> tuple[FeedMo
             if checksum in (of_key := noted.get(entry.key, {})):
                 stands.append(of_key[checksum])
 
-    async def read(path: str) -> FeedMove:
+    async def read(path: str) -> FeedMove | None:
         body = await lake.read(path)
-        if body is None:
-            raise LakeUnavailableError(
-                f"{path} was in the lake and has disappeared. Does something else remove files there?"
-            )
-        record = decode_record(FeedRecord, body, path)
+        try:
+            record = _noted(body, path)
+        except LakeUnavailableError:
+            if skips_damaged:
+                return None
+            raise
         return FeedMove(
             stream=record.stream,
             group=record.group,
@@ -132,7 +136,16 @@ async def _noted_moves(lake: Lake, paths: RunPaths, number: int) -> tuple[FeedMo
             has_expired=record.has_expired,
         )
 
-    return tuple(await run_each(read, stands, lake.capabilities.in_flight))
+    moves = await run_each(read, stands, lake.capabilities.in_flight)
+    return tuple(each for each in moves if each is not None)
+
+
+def _noted(body: bytes | None, path: str) -> FeedRecord:
+    if body is None:
+        raise LakeUnavailableError(
+            f"{path} was in the lake and has disappeared. Does something else remove files there?"
+        )
+    return decode_record(FeedRecord, body, path)
 
 
 def move(places: FeedPlaces, run_id: str, moves: Iterable[FeedMove]) -> None:
