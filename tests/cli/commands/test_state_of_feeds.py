@@ -88,3 +88,7 @@ def test_g1_an_edit_of_one_feed_leaves_the_others(boxes: Boxes, capsys: Any) -> 
     boxes.logs["in"].append("c")
     assert night() == [("in", "c"), ("out", "x"), ("out", "y")]
     assert night() == []
+    lookup = '{ from = { get = "/boxes", records = "rows", at = "box", pages = "single" } }'
+    Path("mail.toml").write_text(Path("mail.toml").read_text().replace('{ list = ["in", "out"] }', lookup))
+    assert edit("set", "mail.toml", "messages", "--token", "1", "--value", "inn") == 2, "no run has read it"
+    assert "no feed of the value 'inn'" in capsys.readouterr().err

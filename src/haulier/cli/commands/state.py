@@ -181,7 +181,7 @@ async def _group_of(call: SourceCall, source: OpenSource, stream: str, value: st
             f"--value TEXT.{shown_groups}"
         )
     group = _written_group(value, others)
-    if group is None or (listed is not None and group not in known):
+    if group is None or (known and group not in known):
         raise UsageError(f"The stream {stream!r} has no feed of the value {value!r}.{shown_groups}")
     return group
 
