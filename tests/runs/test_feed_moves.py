@@ -25,11 +25,12 @@ from haulier.runs.watermark.feed_moves import (
     FeedPlace,
     FeedPlaces,
     FeedRecord,
+    ReadFeeds,
     digest,
     feeds_begun_anew,
     move,
     note_feed,
-    read_feed_moves,
+    read_run_feeds,
 )
 from haulier.sources.finished import Finished
 from haulier.testing.clock import FakeClock
@@ -136,14 +137,25 @@ class Closed:
     async def moves(
         self, state: EntryState, sha256: str = "", verdict: Verdict = "complete", **reasons: int
     ) -> list[str]:
-        entry = ManifestEntry(key="k", stream="users", state=state, sha256=sha256)
+        feeds = await self.feeds(state, sha256, verdict, "", **reasons)
+        return [each.end for each in feeds.moves]
+
+    async def feeds(
+        self, state: EntryState, sha256: str = "", verdict: Verdict = "complete", absent: str = "", **reasons: int
+    ) -> ReadFeeds:
+        """``absent``: a stream of which an item found nothing there."""
+        entries = [ManifestEntry(key="k", stream="users", state=state, sha256=sha256)]
+        if absent:
+            reasons["absent"] = 1
+            entries.append(ManifestEntry(key="l", stream=absent, state="empty", absent=1))
         path = PATHS.closing(1, "manifest.ndjson.gz")
-        await self.lake.create(path, gzip.compress(msgspec.json.encode(entry) + b"\n"))
+        lines = b"".join(msgspec.json.encode(entry) + b"\n" for entry in entries)
+        await self.lake.create(path, gzip.compress(lines))
         seal = Seal(attempt="a", items=1, shards=(), sha256="", feeds={"users": (1, 0)}, sealed_at=NOW)
         closing = VerdictRecord(
             number=1, run_id=PATHS.run_id, verdict=verdict, reasons=reasons, totals=Totals(), closed_at=NOW
         )
-        return [each.end for each in await read_feed_moves(self.lake, PATHS, seal, closing)]
+        return await read_run_feeds(self.lake, PATHS, seal, closing)
 
 
 async def test_g1_the_note_of_the_object_that_stands_counts(tmp_path: Path) -> None:
@@ -185,3 +197,14 @@ async def test_a_damaged_note_stops_the_count_of_expired_feeds_no_more(tmp_path:
     with pytest.raises(LakeUnavailableError, match="is not a record that haulier wrote"):
         await run.moves("empty")
     assert await feeds_begun_anew(run.lake, PATHS, 1) == {}
+
+
+@pytest.mark.parametrize(("absent", "ends", "lifted"), [("others", ["t2"], {}), ("users", [], {"users": ("",)})])
+async def test_what_is_absent_holds_no_feed_of_another_stream(
+    absent: str, ends: list[str], lifted: dict[str, tuple[str, ...]], tmp_path: Path
+) -> None:
+    """A stream that finds nothing each night would have every feed with `first` refused, for ever."""
+    run = Closed(tmp_path)
+    await run.note("", "t2")
+    feeds = await run.feeds("empty", verdict="partial", absent=absent)
+    assert ([each.end for each in feeds.moves], feeds.lifted) == (ends, lifted)

@@ -104,7 +104,9 @@ class StreamState:
         for group, place in (self.feeds or {}).items():
             of = "" if group in ("", ALL_GROUPS) else f" of the items with {group}"
             if not place.token:
-                why = "a run that had read it does not count any more" if place.is_lifted else "an edit says so"
+                why = "an edit says so"
+                if place.lifted_by:
+                    why = f"a run that had read it does not count any more ({place.lifted_by})"
                 yield f"  feed      begins anew{of}: {why}"
                 continue
             ended = f"where {place.run_id} ended" if place.run_id else "where an edit says"

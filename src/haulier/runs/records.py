@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Final, Literal, TypeVar
+from typing import ClassVar, Final, Literal, TypeVar
 
 import msgspec
 
@@ -19,6 +19,9 @@ Overlaps = dict[str, tuple[Ends, ...]]
 
 class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A default is omitted only where every later format reads its absence alike; so ``format`` never is."""
+
+    NEWEST_FORMAT: ClassVar[int] = FORMAT
+    """Higher where some records of a kind must not be read by an older haulier."""
 
     format: int = msgspec.field(default_factory=lambda: FORMAT)
 
@@ -429,8 +432,8 @@ def decode_record(kind: type[R], body: bytes, path: str) -> R:
     try:
         # What every format has, first: a newer one may have none of the other fields.
         found = msgspec.json.decode(body, type=Record).format
-        if found <= FORMAT:
+        if found <= kind.NEWEST_FORMAT:
             return msgspec.json.decode(body, type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise LakeUnavailableError(f"{path} in the lake is not a record that haulier wrote: {error}") from error
-    raise NewerFormatError(path, found, FORMAT)
+    raise NewerFormatError(path, found, kind.NEWEST_FORMAT)

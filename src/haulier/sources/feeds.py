@@ -78,8 +78,9 @@ class FeedDivision:
             yield self._make(value=value, since=context.finished.feed(stream, value=value))
 
     def _check_lost(self, finished: Finished, **others: Any) -> None:
-        if finished.has_lost_feed(self.item.stream, **others):
-            why = f"A run that has read the feed of {self.item.stream!r} does not count any more"
+        if lost := finished.lost_feed(self.item.stream, **others):
+            of = "".join(f" for {value!r}" for value in others.values())
+            why = f"A run that has read the feed of {self.item.stream!r}{of} does not count any more ({lost})"
             _check_anew(self._rule, why, UsageError)
 
     def fill(self, item: WorkItem) -> PlaceholderValues:

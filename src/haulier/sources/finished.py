@@ -27,19 +27,20 @@ class Finished:
 
     feeds: Mapping[str, Mapping[str, str]] = field(default_factory=dict, repr=False)
     """By stream and group, where feeds go on; "" where one begins anew."""
-    lifted_feeds: Mapping[str, frozenset[str]] = field(default_factory=dict, repr=False)
-    """By stream, groups whose feed was read, by a run that does not count any more."""
+    lifted_feeds: Mapping[str, Mapping[str, str]] = field(default_factory=dict, repr=False)
+    """By stream and group whose feed was read by a run that does not count any more: that run, and what it is."""
 
     def feed(self, stream: str, **others: Any) -> FeedStart:
         """Where a feed goes on; its beginning where no run has read it. ``others`` as in `windows`."""
         groups = self.feeds.get(stream, {})
         return FeedStart(groups.get(group_of(others), groups.get(ALL_GROUPS, "")))
 
-    def has_lost_feed(self, stream: str, **others: Any) -> bool:
-        """Whether a feed begins anew since a run that read it does not count any more; ``others`` as in `windows`."""
+    def lost_feed(self, stream: str, **others: Any) -> str:
+        """Where a feed begins anew since a run that read it does not count any more: that run, and what it is. Else "".
+        ``others`` as in `windows`."""
         group = group_of(others)
         place = group if group in self.feeds.get(stream, {}) else ALL_GROUPS
-        return place in self.lifted_feeds.get(stream, ())
+        return self.lifted_feeds.get(stream, {}).get(place, "")
 
     def windows(self, stream: str, **others: Any) -> tuple[TimeWindow, ...]:
         """Windows that are finished, sorted and apart. ``others`` are the values of the item's other fields, if it has

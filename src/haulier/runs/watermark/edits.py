@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import ClassVar
 
 from haulier.clock import Clock
 from haulier.lake.paths import edits_root, runs_root
 from haulier.lake.seam import Lake
 from haulier.runs.concurrency import run_each
-from haulier.runs.records import Record, decode_record, encode_record
+from haulier.runs.records import FORMAT, Record, decode_record, encode_record
 from haulier.runs.watermark.span_table import Ends
 
 PREFIX = "incremental-"
 """The names of the runs that count begin so, and sort by their snapshot times."""
 
 
+GROUP_FORMAT = 2
+"""Of what is about the feed of one group: an older haulier would take it for that of all, and refuses it."""
+
+
 class EditRecord(Record, frozen=True, kw_only=True):
     """``state/edits/<n>.json``: replaces what was known of a stream."""
+
+    NEWEST_FORMAT: ClassVar[int] = GROUP_FORMAT
 
     number: int
     stream: str
@@ -50,6 +57,7 @@ async def write_edit(
     while True:
         number += 1
         edit = EditRecord(
+            format=GROUP_FORMAT if group else FORMAT,
             number=number,
             stream=stream,
             spans=spans,

@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import ClassVar
 
 import msgspec
 
@@ -17,19 +18,19 @@ from haulier.lake.paths import versions_root
 from haulier.lake.seam import Lake
 from haulier.runs.concurrency import run_each
 from haulier.runs.plan import read_seal
-from haulier.runs.records import Record, Verdict, VerdictRecord, decode_record, encode_record
+from haulier.runs.records import FORMAT, Record, Verdict, VerdictRecord, decode_record, encode_record
 from haulier.runs.run import Run, load_run
 from haulier.runs.state import FINAL_VERDICTS, closing_in_force, newest_closing
-from haulier.runs.watermark.edits import EditRecord, incremental_runs, numbers, read_edits
+from haulier.runs.watermark.edits import GROUP_FORMAT, EditRecord, incremental_runs, numbers, read_edits
 from haulier.runs.watermark.feed_moves import (
     FeedMove,
     FeedPlace,
     FeedPlaces,
+    ReadFeeds,
     copied,
     lifted_of,
     move,
-    moves_feeds,
-    read_feed_moves,
+    read_run_feeds,
     tokens_of,
 )
 from haulier.runs.watermark.run_spans import RunSpans, read_run_spans
@@ -55,8 +56,10 @@ class FoldedRun(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     finished: SpanLists = {}
     unfinished: SpanLists = {}
     feeds: tuple[FeedMove, ...] = ()
-    lifted_feeds: tuple[str, ...] = ()
-    """Streams of which it has read feeds, while its closing does not count any more."""
+    lifted_feeds: dict[str, tuple[str, ...]] = {}
+    """By stream, groups whose feeds it has read, while its closing does not count any more."""
+    lifted_by: str = ""
+    """What it is then."""
 
     @property
     def size(self) -> int:
@@ -69,6 +72,8 @@ class FoldedRun(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 class VersionRecord(Record, frozen=True, kw_only=True):
     """``state/versions/<n>.json``. Edits and runs are the truth; this only saves reading them again (W3)."""
+
+    NEWEST_FORMAT: ClassVar[int] = GROUP_FORMAT
 
     number: int
     base: SpanLists = msgspec.field(default_factory=dict)
@@ -212,6 +217,7 @@ class _Fold:
         """None where nothing has changed."""
         record = msgspec.structs.replace(
             self._before,
+            format=GROUP_FORMAT if self._edited_feeds else FORMAT,
             base=self._base.written(),
             starts=self._starts,
             feeds=copied(self._feeds),
@@ -251,11 +257,11 @@ class _Fold:
         closing = None if run is None else await closing_in_force(lake, run.paths)
         if run is None or (closing is not None and closing.number == self._watched[name]):
             return
-        spans, feeds = await _spans_of(lake, run, None), await _feeds_of(lake, run)
-        for stream in feeds:
-            for group in self._feeds.get(stream, {}):
+        spans, feeds = await _spans_of(lake, run, None), await _feeds_of(lake, run, None)
+        for stream, groups in feeds.lifted.items():
+            for group in self._feeds.get(stream, {}).keys() & groups:
                 if self._counts(name, stream, group):
-                    self._feeds[stream][group] = FeedPlace(token="", is_lifted=True)
+                    self._feeds[stream][group] = FeedPlace(token="", lifted_by=f"{name} was reopened")
         self._drop_edited(name, spans.unfinished)
         self._base.take(spans.unfinished)
         del self._watched[name]
@@ -275,18 +281,16 @@ class _Fold:
             self._recent[name] = known
             return
         spans = await _spans_of(lake, run, verdict)
-        moves = () if verdict is None else await _moves_of(lake, run, verdict)
-        never_counted = verdict is not None and verdict.number == 1 and verdict.verdict != "partial"
-        counts = verdict is not None and (never_counted or moves_feeds(verdict))
-        lifted = () if counts else await _feeds_of(lake, run)
+        feeds = await _feeds_of(lake, run, verdict)
         self._recent[name] = FoldedRun(
             run_id=name,
             verdict="partial" if verdict is None else verdict.verdict,
             closing=0 if verdict is None else verdict.number,
             finished=spans.finished.written(),
             unfinished=spans.unfinished.written(),
-            feeds=moves,
-            lifted_feeds=lifted,
+            feeds=feeds.moves,
+            lifted_feeds=feeds.lifted,
+            lifted_by=_standing(run, verdict) if feeds.lifted else "",
         )
 
     def _settle(self, seen: str) -> None:
@@ -308,9 +312,12 @@ class _Fold:
     def _apply(self, run: FoldedRun, table: SpanTable, starts: dict[str, datetime], feeds: FeedPlaces) -> None:
         """The newest run that has read a span says whether it is finished."""
         move(feeds, run.run_id, [each for each in run.feeds if self._counts(run.run_id, each.stream, each.group)])
-        for stream in run.lifted_feeds:
-            if self._counts(run.run_id, stream, ALL_GROUPS):
-                feeds.setdefault(stream, {}).setdefault(ALL_GROUPS, FeedPlace(token="", is_lifted=True))
+        for stream, groups in run.lifted_feeds.items():
+            places = feeds.setdefault(stream, {})
+            for group in groups:
+                place = places.get(group, places.get(ALL_GROUPS))
+                if self._counts(run.run_id, stream, group) and (place is None or not place.token):
+                    places[group] = FeedPlace(token="", lifted_by=run.lifted_by)
         finished, unfinished = SpanTable.read(run.finished), SpanTable.read(run.unfinished)
         for spans in (finished, unfinished):
             self._drop_edited(run.run_id, spans)
@@ -340,17 +347,18 @@ async def _spans_of(lake: Lake, run: Run, verdict: VerdictRecord | None) -> RunS
         return await read_run_spans(lake, run.paths, verdict)
 
 
-async def _moves_of(lake: Lake, run: Run, verdict: VerdictRecord) -> tuple[FeedMove, ...]:
+async def _feeds_of(lake: Lake, run: Run, verdict: VerdictRecord | None) -> ReadFeeds:
     """Likewise."""
     async with _naming_run(lake, run):
         seal = await read_seal(lake, run.paths)
-        return () if seal is None else await read_feed_moves(lake, run.paths, seal, verdict)
+        return ReadFeeds() if seal is None else await read_run_feeds(lake, run.paths, seal, verdict)
 
 
-async def _feeds_of(lake: Lake, run: Run) -> tuple[str, ...]:
-    """The streams of which a run was to read feeds."""
-    seal = await read_seal(lake, run.paths)
-    return () if seal is None else tuple(seal.feeds)
+def _standing(run: Run, verdict: VerdictRecord | None) -> str:
+    if verdict is None:
+        return f"{run.run_id} was reopened"
+    reasons = f": {', '.join(verdict.reasons)}" if verdict.reasons else ""
+    return f"{run.run_id} is {verdict.verdict}{reasons}"
 
 
 @contextlib.asynccontextmanager
