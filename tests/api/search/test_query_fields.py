@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from haulier.api.search.query_fields import asked_names, missing_field, needed_fields
+from haulier.api.search.query_fields import asked_names, fields_of, missing_field, needs_of
 
 A, B, C = ({"term": {name: 1}} for name in "abc")
 
@@ -24,6 +24,7 @@ A, B, C = ({"term": {name: 1}} for name in "abc")
         ({"bool": {"should": [A, B]}}, "ab"),
         ({"bool": {"should": [A], "filter": [B]}}, "b"),
         ({"bool": {"should": [A], "filter": [B], "minimum_should_match": 1}}, "ba"),
+        ({"bool": {"should": [A], "minimum_should_match": 0}}, ""),
         ({"bool": {"must_not": [A, {"bool": {"filter": B}}]}}, ""),
         ({"constant_score": {"filter": A}}, "a"),
         ({"nested": {"path": "a", "query": {"term": {"a.b": 1}}}}, "a.b"),
@@ -41,7 +42,26 @@ A, B, C = ({"term": {name: 1}} for name in "abc")
     ],
 )
 def test_fields_of_clauses_that_must_match(query: Any, fields: str) -> None:
-    assert needed_fields(query) == ([fields] if "." in fields else list(fields))
+    assert fields_of(needs_of(query)) == ([fields] if "." in fields else list(fields))
+
+
+@pytest.mark.parametrize(
+    ("query", "missing"),
+    [
+        ({"bool": {"should": [A, B]}}, {"ab": "a"}),
+        ({"dis_max": {"queries": [A, {"bool": {"filter": [C, B]}}]}}, {"ab": "a"}),
+        ({"bool": {"should": [A, B], "filter": [C], "minimum_should_match": 1}}, {"ab": "a", "c": "c", "bc": "c"}),
+        ({"bool": {"should": [A, B, C], "minimum_should_match": "2"}}, {"ab": "a", "bc": "b"}),
+        ({"bool": {"should": [A, B], "minimum_should_match": 2}}, {"a": "a", "b": "b", "ab": "a", "bc": "b"}),
+        ({"bool": {"should": [A, B], "minimum_should_match": "50%"}}, {}),
+        ({"bool": {"should": [A, {"query_string": {"query": "x"}}]}}, {}),
+    ],
+)
+def test_of_alternatives_as_many_as_must_match_need_their_fields(query: Any, missing: dict[str, str]) -> None:
+    """Logs of several programs call their time otherwise, and one range of each is asked for."""
+    for unmapped in ("", "a", "b", "c", "ab", "bc"):
+        types: Any = {name: {"keyword": {}} for name in "abc" if name not in unmapped}
+        assert missing_field(needs_of(query), types) == missing.get(unmapped), unmapped
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from typing import Final
 from haulier.api.errors import ApiError
 from haulier.api.search.body import lacking_body
 from haulier.api.search.dialect import Dialect
-from haulier.api.search.query_fields import asked_names, missing_field, needed_fields
+from haulier.api.search.query_fields import asked_names, fields_of, missing_field, needs_of
 from haulier.api.search.search import Search
 from haulier.api.search.server import FieldCapability, SearchServer, closed_words, some_of
 from haulier.errors import UsageError
@@ -26,9 +26,9 @@ async def check_search(server: SearchServer, search: Search) -> None:
     if dialect.has_points_in_time and not search.tie:
         require_tie(dialect, search)
     names = [name for name in (search.time, search.tie) if name and not name.startswith("_")]
-    needed = needed_fields(search.query)
+    needs = needs_of(search.query)
     try:
-        types = await server.field_types(search.index, [*names, *asked_names(needed)] or ["_id"])
+        types = await server.field_types(search.index, [*names, *asked_names(fields_of(needs))] or ["_id"])
     except ApiError as error:
         if error.status == 404:
             raise UsageError(_no_index(search)) from error
@@ -40,7 +40,7 @@ async def check_search(server: SearchServer, search: Search) -> None:
     server.knowledge.shards[search.index] = 0
     if search.time:
         _check_time(search, types.get(search.time, {}))
-    if (missing := missing_field(needed, types)) is not None:
+    if (missing := missing_field(needs, types)) is not None:
         raise UsageError(_no_field(search, missing, types))
     if search.time:
         lacking = await server.search(search, lacking_body(search))
