@@ -299,7 +299,8 @@ class Requester:
                 pauses += 1
             else:
                 may_repeat = judgement.action is Action.RETRY and repeats < self._max_retries(judgement, outcome)
-            if judgement.action in {Action.AUTH, Action.CONFIG}:
+            is_own = request.may_be_forbidden and isinstance(outcome, Response) and outcome.status != 401
+            if judgement.action in {Action.AUTH, Action.CONFIG} and not is_own:
                 await notes.note_refusal(reason)
             is_early = isinstance(outcome, TransportError) and outcome.is_early
             will_repeat = is_early or (may_repeat and (wait or 0.0) <= MAX_HELD_WAIT_SECONDS)

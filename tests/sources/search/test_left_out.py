@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from aiohttp import web
 
+from haulier.api.answers.judgement import Rule
 from haulier.api.errors import Action, ApiError, PagingError
 from haulier.api.paging.paginator import Single
 from haulier.api.requester import Requester
@@ -28,7 +29,7 @@ from haulier.items.windows import TimeWindow
 from haulier.sources.recipe import StreamRecipe
 from haulier.sources.stream_pages import fetch_pages
 from tests.harness.search_fake import Index, SearchFake, serving_search
-from tests.harness.search_query import Document
+from tests.harness.search_query import Document, RefusedError
 from tests.sources.situation import situation
 
 DAY = datetime(2026, 1, 1, tzinfo=UTC)
@@ -139,6 +140,40 @@ async def test_an_index_that_is_closed_in_mid_run_is_told(size: int) -> None:
     async with serving_search(fake) as url, situation(Api(url)) as context:
         with pytest.raises(ApiError, match="'clicks-b'"):
             await count_of(context.api, search)
+
+
+async def test_closed_indices_are_looked_at_once_for_each_point_in_time() -> None:
+    """Each knows its indices: pages of an older one, between those of a newer one, are about others."""
+    fake = fake_of(a="open", b="open")
+    async with serving_search(fake) as url, situation(Api(url)) as context:
+        older = context.api.search(CLICKS, WINDOW)
+        counts = [len(await anext(older))]
+        del fake.indices["clicks-b"]
+        newer = context.api.search(CLICKS, WINDOW)
+        counts += [len(await anext(pages)) for pages in (newer, older, newer, older)]
+        counts += [len(page) for pages in (older, newer) async for page in pages]
+    assert sum(counts) == 50 + 25
+    assert sum("_resolve" in path for _, path, _ in fake.asked) == 2
+
+
+class ForbiddingFake(SearchFake):
+    forbidden = ""
+
+    def _answer(self, request: web.Request, body: Document) -> web.StreamResponse:
+        if request.path.startswith("/_resolve") or request.path == self.forbidden:
+            raise RefusedError(403, "security_exception", f"action [{request.path}] is unauthorized")
+        return super()._answer(request, body)
+
+
+@pytest.mark.parametrize("forbidden", ["", "/"])
+async def test_a_rule_for_refusals_is_not_about_a_look_that_is_not_allowed(forbidden: str) -> None:
+    """Credentials that may read indices and nothing else are good: the source does not pause."""
+    fake = ForbiddingFake(indices={"clicks-a": index("a")})
+    fake.forbidden = forbidden
+    for action in (Action.AUTH, Action.CONFIG, Action.ABSENT):
+        async with serving_search(fake) as url, situation(Api(url)) as context, asyncio.timeout(5):
+            pages = context.api.search(Search("clicks-*", time="at"), WINDOW, rules=(Rule(action, status=403),))
+            assert sum([len(page) async for page in pages]) == 25
 
 
 async def test_an_empty_day_is_proven_anew_after_a_minute() -> None:

@@ -82,6 +82,8 @@ class Request:
     """Of a job, what it is for: such a request is answered otherwise some minutes later."""
     is_refusal: Callable[[Response], bool] | None = field(default=None, compare=False, repr=False)
     """Whether an answer says that the credentials are refused, though its status is no 401."""
+    may_be_forbidden: bool = False
+    """Credentials that are good for all else may have no right to this."""
 
     @property
     def shown_url(self) -> str:
@@ -115,6 +117,7 @@ class Request:
             self.format if format is None else format,
             self.part,
             self.is_refusal if is_refusal is None else is_refusal,
+            self.may_be_forbidden,
         )
 
 

@@ -222,7 +222,7 @@ class SearchReader:
             # Counting them again would make the server look at each document for each page.
             asked["track_total_hits"] = False
         try:
-            page = await self._server.search_point(self._search, asked)
+            page = await self._server.search_point(self._search, asked, is_first=part is None and not after)
         except LostPointError as error:
             self._blame_wait(point, error)
             raise

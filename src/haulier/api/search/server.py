@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -58,9 +59,7 @@ class SearchServer:
         try:
             if knowledge.dialect is None:
                 try:
-                    knowledge.dialect = await self._send(
-                        self._request("GET", "/"), lambda answer: read_dialect(answer.body)
-                    )
+                    knowledge.dialect = await self._send(self._look("/"), lambda answer: read_dialect(answer.body))
                 except ApiError as error:
                     if error.status not in _NOT_TOLD:
                         raise
@@ -80,9 +79,10 @@ class SearchServer:
         frozen = _WITH_FROZEN if (await self.dialect()).hides_frozen else ()
         return await self._hits(search, path, body, frozen, is_repeatable=True)
 
-    async def search_point(self, search: Search, body: Any) -> HitPage:
-        """One page of the point in time that the body names, and which knows its indices."""
-        return await self._hits(search, "/_search", body, is_repeatable=False)
+    async def search_point(self, search: Search, body: Any, *, is_first: bool) -> HitPage:
+        """One page of the point in time that the body names, and which knows its indices: their number is that of its
+        making, of which the first page of the whole tells."""
+        return await self._hits(search, "/_search", body, is_repeatable=False, is_first=is_first)
 
     async def open_point(self, dialect: Dialect, search: Search, keep_alive: str) -> str:
         alive = (("keep_alive", keep_alive), *(_WITH_FROZEN if dialect.hides_frozen else ()))
@@ -112,7 +112,7 @@ class SearchServer:
         """Those that the pattern would match if they were open. None, if the server does not tell."""
         refused = ""
         if (await self.dialect()).names_closed:
-            request = self._request("GET", f"/_resolve/index/{index_path(index)}", _WITH_CLOSED)
+            request = self._look(f"/_resolve/index/{index_path(index)}", _WITH_CLOSED)
             try:
                 found = await self._send(request, lambda answer: _told(answer.body, _Resolved, "names of the indices"))
                 return tuple(each.name for each in found.indices if "closed" in each.attributes)
@@ -126,7 +126,16 @@ class SearchServer:
         )
         return ()
 
-    async def _hits(self, search: Search, path: str, body: Any, query: Pairs = (), *, is_repeatable: bool) -> HitPage:
+    async def _hits(
+        self,
+        search: Search,
+        path: str,
+        body: Any,
+        query: Pairs = (),
+        *,
+        is_repeatable: bool,
+        is_first: bool = True,
+    ) -> HitPage:
         request = self._request("POST", path, (*_WHOLE, *query), body)
         try:
             page = await self._send(
@@ -138,7 +147,8 @@ class SearchServer:
             raise
         if not page.shards:
             raise self._no_index_error(request, "nothing was searched (_shards.total is 0)")
-        await self._require_open(search, page.shards)
+        if is_first:
+            await self._require_open(search, page.shards)
         return page
 
     async def _require_open(self, search: Search, shards: int) -> None:
@@ -177,11 +187,16 @@ class SearchServer:
                 f"{self.shown(request)}: a rule of the source calls this answer {answered.action!r}, which a search "
                 "has no use for. Remove the rule.",
                 action=Action.CONFIG,
+                status=answered.response.status,
             )
         return answered.value
 
     def shown(self, request: Request) -> str:
         return self._requester.describe(request)
+
+    def _look(self, path: str, query: Pairs = ()) -> Request:
+        """At what credentials may not be allowed to see that may read the indices."""
+        return replace(self._request("GET", path, query), may_be_forbidden=True)
 
     def _request(self, method: str, path: str, query: Pairs = (), body: Any = None) -> Request:
         url, _ = join(self._api_url, path)
