@@ -355,6 +355,56 @@ async def test_connections_whose_records_are_read_may_not_go_on() -> None:
                 assert len(await work) == count
 
 
+async def test_a_connection_that_is_followed_may_stand_behind_a_star() -> None:
+    """Another one beside it, which goes on as well, may not."""
+
+    def reply(asked: Asked) -> Reply:
+        after = asked.json["variables"].get("after")
+        info = {"endCursor": "2", "hasNextPage": after is None}
+        nodes = [{"id": 1}, {"id": 2}] if after is None else [{"id": 3}]
+        other = {"other": {"nodes": [], "pageInfo": info}} if asked.path == "/other" else {}
+        return Reply({"data": {"orders": {"nodes": nodes, "pageInfo": info}, **other}})
+
+    pages = page_info_cursor("data.orders.pageInfo")
+    async with session_with(reply) as (api, _):
+        for path in ("/g", "/other"):
+            work = ids_of(api.pages(path, pages=pages, records="data.*.nodes", method="POST", json=GraphQL(QUERY)))
+            if path == "/g":
+                assert await work == [1, 2, 3]
+            else:
+                with pytest.raises(PagingError, match=r"connection at 'data\.other' has more pages"):
+                    await work
+
+
+async def test_nodes_of_edges_that_are_null_are_rows_that_are_null() -> None:
+    """G1: as in a list of nodes. A null in place of all of them is none."""
+    null = Skip(".", is_null=True)
+    for edges, errors, skip, words in (
+        ([{"node": {"id": 0}}, {"node": None}, {"node": {"id": 2}}], 1, (), ""),
+        ([{"node": {"id": 0}}, None, {"node": {"id": 2}}], 1, (), ""),
+        ([{"node": {"id": 0}}, {"node": None}, {"node": {"id": 2}}], 0, (null,), ""),
+        ([{"node": {"id": 0}}, {"node": None}], 0, (), r"1 of 2 rows are null, and 0 errors.*skip = \["),
+        (None, 1, (null,), r"expected an object at 'data\.orders\.edges', found null"),
+    ):
+        said = failing(*[coded("GONE")] * errors, data={"orders": {**orders(0, 3, 3), "edges": edges}})
+        async with told(said) as (api, _, clock, _):
+            work = api.pages(
+                "/g",
+                pages=PAGES,
+                records="data.orders.edges.*.node",
+                shape="object",
+                skip=skip,
+                method="POST",
+                json=GraphQL(QUERY, allowed_errors=("GONE",)),
+            )
+            if words:
+                with pytest.raises(ApiError, match=words):
+                    await ended(clock, ids_of(work))
+            else:
+                assert await ids_of(work) == [0, 2]
+                assert api.usage.counts.skipped == 1
+
+
 async def test_a_cost_that_is_not_told_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
     said = (says({"data": {"orders": orders(0, 10)}}), says({"data": {"orders": orders(10, 25)}}))
     async with client_over(ToldTransport(*said), Api("http://api.test", cost=COST), FakeClock()) as client:

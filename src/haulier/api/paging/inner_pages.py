@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, Final
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+from msgspec import Raw
 
 from haulier.api.errors import Action, PagingError
-from haulier.api.records.paths import EACH, longest_key, parts_of
+from haulier.api.paging.paginator import Paginator, kind_of
+from haulier.api.records.paths import EACH, longest_key, members_of_each, parts_of, raw_at
 from haulier.api.records.record_finder import has_each
 from haulier.api.records.slices import Bytes
 
@@ -23,35 +25,37 @@ def are_cut(records: Iterable[Bytes]) -> bool:
     return any(_HAS_MORE.search(record) for record in records)
 
 
-def check_each(body: bytes, records_path: str) -> None:
-    """Raises `PagingError` where records stand in connections within others, one of which goes on. ``body`` is JSON."""
-    if not has_each(records_path) or not _HAS_MORE.search(body):
+def check_each(body: bytes, records_path: str, paginator: Paginator) -> None:
+    """Raises `PagingError` where records stand in connections within others, one of which goes on, and is not the one
+    that the paginator reads. ``body`` is JSON."""
+    if not has_each(records_path):
         return
-    for where in _cut_places(
-        json.loads(body, parse_int=str, parse_float=str), parts_of(records_path), (), is_within=False
-    ):
+    kind = kind_of(paginator)
+    followed = [getattr(kind, name, "") for name in ("at", "more", "done")]
+    for place in _cut_places(Raw(body), parts_of(records_path), (), is_within=False):
+        where = ".".join(place)
+        if any(path.startswith(f"{where}.pageInfo.") for path in followed):
+            continue
         raise PagingError(
-            f"the connection at {'.'.join(where)!r} has more pages of its own (`hasNextPage`), which are not read. "
+            f"the connection at {where!r} has more pages of its own (`hasNextPage`), which are not read. "
             "Read its records by a stream with a `parent`, or ask for more of them by `first`; if those that come are "
             "enough, leave its `pageInfo` out of the query.",
             action=Action.POISON,
         )
 
 
-def _cut_places(
-    node: Any, parts: Sequence[str], passed: tuple[str, ...], *, is_within: bool
-) -> Iterator[tuple[str, ...]]:
-    """Objects on the way behind the first `*`."""
-    if is_within and isinstance(node, dict):
-        info = node.get("pageInfo")
-        if isinstance(info, dict) and info.get("hasNextPage") is True:
-            yield passed
+def _cut_places(node: Raw, parts: list[str], passed: tuple[str, ...], *, is_within: bool) -> Iterator[tuple[str, ...]]:
+    """Objects on the way behind the first `*`. What holds no such flag is not decoded."""
+    if not _HAS_MORE.search(memoryview(node)):
+        return
+    members = dict(members_of_each(node))
+    if is_within and (info := members.get("pageInfo")) is not None and raw_at(info, "hasNextPage") == Raw(b"true"):
+        yield passed
     if not parts:
         return
     if parts[0] == EACH:
-        members = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
-        for name, member in members:
-            yield from _cut_places(member, parts[1:], (*passed, str(name)), is_within=True)
-    elif isinstance(node, dict) and (length := longest_key(node, list(parts))):
+        for name, member in members.items():
+            yield from _cut_places(member, parts[1:], (*passed, name), is_within=True)
+    elif length := longest_key(members, parts):
         name = ".".join(parts[:length])
-        yield from _cut_places(node[name], parts[length:], (*passed, name), is_within=is_within)
+        yield from _cut_places(members[name], parts[length:], (*passed, name), is_within=is_within)

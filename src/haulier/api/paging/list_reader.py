@@ -106,7 +106,10 @@ class ListReader:
         self._note = note
         total = listing.total
         total_at = total.at if total is not None and total.is_exact else ""
-        self._pages = reader_of(listing.form, listing.records, listing.empty, total_at, listing.shape)
+        takes_null = listing.graphql_errors is not None or NULL_ROW in listing.skip
+        self._pages = reader_of(
+            listing.form, listing.records, listing.empty, total_at, listing.shape, takes_null=takes_null
+        )
         self.promise: Promise | None = None
         if total is not None:
             counts, is_ahead = is_counting(listing.paginator), is_parallel(listing.paginator)
@@ -173,7 +176,7 @@ class ListReader:
         try:
             if self._listing.graphql_errors is not None:
                 self._check_null_rows(body, response)
-                check_each(body.text, self._listing.records)
+                check_each(body.text, self._listing.records, self._listing.paginator)
             following = self._listing.paginator.next(request, answer)
             if following is None and self._capped is not None:
                 past_end = self._capped.request_past_end(request, answer)

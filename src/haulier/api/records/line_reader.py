@@ -277,7 +277,9 @@ def _fitting(rows: Iterator[tuple[int, list[str]]], columns: list[str]) -> Itera
         yield row
 
 
-def reader_of(form: BodyFormat, records: str, empty: EmptyForms, total_at: str, shape: str) -> PageReader:
+def reader_of(
+    form: BodyFormat, records: str, empty: EmptyForms, total_at: str, shape: str, *, takes_null: bool = False
+) -> PageReader:
     if form.has_lines:
         return LineReader(form, records, empty)
-    return PageReader(records, empty, total_at, shape)
+    return PageReader(records, empty, total_at, shape, takes_null=takes_null)

@@ -102,14 +102,22 @@ class PageReader:
     """Learns which paths are asked for in a list: from the second page on, one pass finds them all."""
 
     def __init__(
-        self, records_path: str, empty: EmptyForms = EMPTY_LIST_ONLY, total_at: str = "", shape: str = LIST
+        self,
+        records_path: str,
+        empty: EmptyForms = EMPTY_LIST_ONLY,
+        total_at: str = "",
+        shape: str = LIST,
+        *,
+        takes_null: bool = False,
     ) -> None:
-        """``total_at``: path of an exact total."""
+        """``total_at``: path of an exact total. ``takes_null``: as `RecordFinder`."""
         self._records_path = records_path
         self._empty = empty
         self._total_at = total_at
         self._asked: tuple[str, ...] = ()
-        self._finder = None if is_plain(records_path, shape) else RecordFinder(records_path, shape, empty, total_at)
+        self._finder = None
+        if not is_plain(records_path, shape):
+            self._finder = RecordFinder(records_path, shape, empty, total_at, takes_null=takes_null)
 
     def read(self, body: bytes) -> Body:
         """Raises `BodyError` for a body that is not JSON in UTF-8, or has no list at the records' path, or two."""

@@ -67,12 +67,16 @@ class FoundRecords:
 
 
 class RecordFinder:
-    def __init__(self, path: str, shape: str, empty: EmptyForms, total_at: str = "") -> None:
-        """``total_at``: path of an exact total."""
+    def __init__(
+        self, path: str, shape: str, empty: EmptyForms, total_at: str = "", *, takes_null: bool = False
+    ) -> None:
+        """``total_at``: path of an exact total. ``takes_null``: null in place of one of several objects, or on the way
+        to it, is a row, as in a list."""
         self._path = path
         self._shape = shape
         self._empty = empty
         self._total_at = total_at
+        self._takes_null = takes_null and shape == "object" and has_each(path)
 
     def find(self, body: bytes) -> FoundRecords | None:
         """None for a declared empty page. Raises `BodyError`, and `msgspec.DecodeError` for what is not JSON."""
@@ -111,11 +115,16 @@ class RecordFinder:
                 node, parts, passed = members[name], parts[length:], (*passed, name)
             elif kind == b"[" and parts[0].isdigit() and int(parts[0]) < len(elements := elements_of(node)):
                 node, parts, passed = elements[int(parts[0])], parts[1:], (*passed, parts[0])
+            elif self._is_null_row(node, parts):
+                break
             else:
                 # PHP writes an empty object as an empty list.
                 yield from self._absence(passed, parts, key, may_be_absent=kind == b"[" and not elements_of(node))
                 return
-        yield passed, node, key
+        yield passed, _NULL_ROW if self._is_null_row(node, parts) else node, key
+
+    def _is_null_row(self, node: Raw, parts: list[str]) -> bool:
+        return self._takes_null and EACH not in parts and first_byte(node) == b"n"
 
     def _each(
         self, node: Raw, parts: list[str], passed: tuple[str, ...], key: bytes | None, found: FoundRecords
@@ -164,6 +173,9 @@ class RecordFinder:
             pass  # PHP's empty object.
         elif self._empty.takes_value(place):
             return False
+        elif place is _NULL_ROW:
+            found.elements.append(place)
+            found.keys.append(key)
         else:
             raise self._misfit(where, place, _WANTED[self._shape])
         return True
@@ -188,6 +200,7 @@ class RecordFinder:
 
 
 _NO_RECORDS: Final = Raw(b"[]")
+_NULL_ROW: Final = Raw(b"null")
 _WANTED: Final = {
     LIST: "a list of records",
     "object": "an object",
