@@ -26,6 +26,7 @@ UNNAMED = {
     "src/haulier/api/paging/paginator.py": "has the hooks themselves, which know no kind",
     "src/haulier/api/paging/page_size.py": "is called with the name of a size",
     "src/haulier/api/paging/capped_total.py": "reads attributes by their names",
+    "src/haulier/api/paging/inner_pages.py": "reads attributes by their names",
     "src/haulier/sources/record_links.py": "shows the link's own page size to the kind that reads one page",
     "src/haulier/cli/reader_lines.py": "makes commands of whatever a lake says of a place",
     "src/haulier/cli/command_lines.py": "names the commands that differ from the others",
