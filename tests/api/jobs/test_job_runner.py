@@ -92,6 +92,31 @@ async def test_a_status_of_202_means_that_a_job_goes_on() -> None:
         assert await pulled(api, job) == [1, 2]
 
 
+@pytest.mark.parametrize("word", [None, ""])
+async def test_a_job_whose_state_is_empty_waits_for_its_turn(word: str | None) -> None:
+    """An absent state is a path that is wrong; one that is there comes yet."""
+    answer = api_of(lambda count: Reply({"state": word if count < 9 else "done", "items": rows(0, 2)}))
+    async with session_with(answer) as (api, server):
+        assert await pulled(api, job_of()) == [0, 1]
+        assert [asked.method for asked in server.requests].count("POST") == 1
+
+
+async def test_relative_addresses_of_a_job_go_behind_the_url_once() -> None:
+    def answer(asked: Asked) -> Reply:
+        assert asked.path.startswith("/prefix/")
+        if asked.method == "POST":
+            return Reply({}, 202, headers=(("Location", "jobs/7"),))
+        if asked.path == "/prefix/jobs/7":
+            return Reply({"state": "done", "url": "files/7"})
+        assert asked.path == "/prefix/files/7"
+        return Reply({"items": rows(1, 3)})
+
+    words = {"state": "state", "done": ("done",), "failed": ("bad",), "every": QUICK}
+    async with session_with(answer, "/prefix") as (api, _):
+        job = Job(poll_header="Location", files="url", link_base="api", **words)  # type: ignore[arg-type]
+        assert await pulled(api, job) == [1, 2]
+
+
 async def test_g7_files_at_another_origin_get_no_credentials() -> None:
     """They come from a declared origin alone, as gzip or not, without our headers; a signature is in no message."""
     files = {

@@ -100,6 +100,28 @@ async def test_what_is_no_failure_of_a_group(records: str, body: Any) -> None:
 
 
 @pytest.mark.parametrize(
+    ("options", "body", "records"),
+    [
+        ({"records": ".", "format": "ndjson"}, b'{"error":null}\n{"status":"failed","error":"boom"}\n{"id":1}\n', 3),
+        ({"records": "t", "shape": "values"}, {"t": {"a": {"status": 1, "error": "x"}, "b": {"error": None}}}, 2),
+        (
+            {"records": "groups.*.items"},
+            b'{"groups":[{"items":[{"id":1}]},{"errors" : [ ],"fault":{ },"items":[]}]}',
+            1,
+        ),
+    ],
+)
+async def test_a_field_that_other_records_have_is_no_failure(options: dict[str, Any], body: Any, records: int) -> None:
+    async with told(says(body)) as (api, _, _, _):
+        assert sum([len(page) async for page in api.pages("/", pages=Single(), **options)]) == records
+
+
+async def test_several_failures_among_lines_do_not_vouch_for_each_other() -> None:
+    async with told(says(b'{"id":1}\n{"error":"a"}\n{"error":"b"}\n{"id":2}\n')) as (api, _, clock, _):
+        await refused(api, clock, records=".", format="ndjson", pages=Single())
+
+
+@pytest.mark.parametrize(
     ("records", "body", "where"),
     [
         ("items", {"error": "half of it", **ONE}, "error"),
@@ -145,6 +167,8 @@ async def test_a_rule_names_a_failure_among_the_records_of_a_list() -> None:
         ({"records": "items"}, {"items": [{"id": 1}], "message": "Try later"}, True),
         ({"records": "items"}, {"items": [{"id": 1, "note": "try later"}], "message": "Try later"}, True),
         ({"records": "items"}, {"items": [], "message": "Try later"}, True),
+        ({"records": "items"}, {"items": [{"message": "Try later"}]}, True),
+        ({"records": "."}, [{"id": 1, "note": "try later"}, {"error": "Try later"}], True),
         ({"records": "groups.*.items"}, {"groups": [{"items": [{"id": 1, "note": "try later"}]}]}, False),
         ({"records": "r", "shape": "values"}, {"r": {"a": {"id": 1, "n": "try later"}, "b": {"id": 2}}}, False),
         ({"records": ".", "format": "ndjson"}, b'{"id":1,"n":"try later"}\n{"id":2}\n', False),

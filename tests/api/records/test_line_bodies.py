@@ -43,6 +43,8 @@ GOOD: dict[str, tuple[BodyFormat, bytes, list[bytes]]] = {
     "no last newline, declared": (BodyFormat("ndjson", may_lack_newline=True), b"1\n2", [b"1", b"2"]),
     "no lines": (NDJSON, b"\n", []),
     "a sequence": (SEQUENCE, b'\x1e{"a":\n1}\n\x1e\x1e2\n', [b'{"a":\n1}', b"2"]),
+    "one column, quoted": (CSV, b'"Last, First"\n"Doe, J"\n', [b'{"Last, First":"Doe, J"}']),
+    "one column, a sign of its own": (BodyFormat("csv", "^"), b"a, b\n1, 2\n", [b'{"a, b":"1, 2"}']),
     "a table": (CSV, b"id,name\r\n1,x\r\n", [b'{"id":"1","name":"x"}']),
     "quotes and newlines": (CSV, b'a,b\n"x, ""y""\r\nz",\n', [b'{"a":"x, \\"y\\"\\r\\nz","b":""}']),
     "an inch": (CSV, b'a,b\n5" pipe,1\n', [b'{"a":"5\\" pipe","b":"1"}']),

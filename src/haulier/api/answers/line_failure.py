@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Raw
 
 from haulier.api.answers.body_problem import BodyProblem
-from haulier.api.answers.record_failure import failure_problem
+from haulier.api.answers.record_failure import failure_problem, has_good_value
 from haulier.api.records.empty_forms import failing_key, is_bare_failure, may_tell_failure
 from haulier.api.records.paths import BOM
 from haulier.api.records.surrogates import hide
@@ -32,9 +32,8 @@ def find_line_failure(body: bytes) -> BodyProblem | None:
     if not may_tell_failure(body):
         return None
     lines = list(lines_of(body))
-    for line in lines:
-        if (key := is_bare_failure(line)) is not None:
-            return _problem(key)
+    if (key := next(filter(None, map(is_bare_failure, lines)), None)) is not None and not has_good_value(key, lines):
+        return _problem(key)
     members = _members(lines[-1]) if lines else None
     key = None if members is None else failing_key(members)
     if key is None or members is None or _is_field(key, members, lines[:-1]):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterable
+
 import msgspec
 from msgspec import Raw
 
@@ -39,6 +42,20 @@ def find_failure(body: bytes, records: str, shape: str) -> BodyProblem | None:
         return None
 
 
+def has_good_value(key: str, records: Iterable[bytes]) -> bool:
+    """Whether a record that is no failure has the key too: it is a field then."""
+    name = f'"{key}"'.encode()
+    return any(name in each and is_bare_failure(each) is None and _has_member(each, key) for each in records)
+
+
+def _has_member(record: bytes, key: str) -> bool:
+    hidden = hide(record)
+    try:
+        return key in msgspec.json.decode(record if hidden is None else hidden.body, type=dict[str, Raw])
+    except (msgspec.DecodeError, RecursionError):
+        return False
+
+
 def failure_problem(key: str, rule_at: str = "") -> BodyProblem:
     """``rule_at``: the path of a rule that finds it, where that is not the key itself."""
     others = (
@@ -68,8 +85,11 @@ class _Search:
         """Whether something stands where the records of this part are. ``rule``: ``passed``, with ``*`` for members."""
         if not parts:
             if self._shape == VALUES:
-                for name, value in members_of_each(node):
-                    self._note(is_bare_failure(bytes(value)), (*passed, name), (*rule, EACH))
+                records = {name: bytes(value) for name, value in members_of_each(node)}
+                keys = {name: key for name, value in records.items() if (key := is_bare_failure(value)) is not None}
+                for name, key in itertools.islice(keys.items(), 1):
+                    if not has_good_value(key, records.values()):
+                        self._note(key, (*passed, name), (*rule, EACH))
             elif self._shape != LIST:
                 self._note(is_bare_failure(bytes(node)), passed, rule)
             return not is_blank(node)

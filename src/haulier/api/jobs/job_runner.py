@@ -57,7 +57,8 @@ logger = logging.getLogger("haulier.api")
 class _Started:
     job_id: str
     address: str
-    """Where to ask, if the answer says it."""
+    """Where to ask, if the answer says it; relative to ``base``."""
+    base: str
     wait_seconds: float | None
 
 
@@ -164,9 +165,7 @@ class JobRunner:
             if job.poll_at:
                 address = _text_at(response.body, job.poll_at)
             job_id = _text_at(response.body, job.id) if job.id else ""
-            if address:
-                address = urljoin(response.url, address)
-            return _Started(job_id, address, self._wait_of(response))
+            return _Started(job_id, address, response.url, self._wait_of(response))
 
         expected = ExpectedAnswer(wants_json=bool(job.id or job.poll_at))
         answered = await self._accepted(self._wire(start), read, expected)
@@ -200,6 +199,7 @@ class JobRunner:
             return PageRequest(
                 started.address,
                 headers=start.headers,
+                base=started.base,
                 part="step",
                 link_origin=job.link_origin,
                 link_base=job.link_base,
@@ -239,7 +239,7 @@ class JobRunner:
             if told.word in job.failed:
                 raise self._failure(wire, told.body, f"the job ended with the state {told.word!r}", "failed")
             if now - began_at >= within:
-                state = f"; its state is {told.word!r}, which is no word of `done` or `failed`" if told.word else ""
+                state = f"; its state is {told.word!r}, which is no word of `done` or `failed`" if job.state else ""
                 raise self._failure(wire, told.body, f"the job did not end within {within:g} s{state}", "not ended")
             if now - told_at >= TOLD_SECONDS:
                 told_at = now
@@ -255,7 +255,9 @@ class JobRunner:
             self._requester.awaits_job = False
 
     def _read_told(self, response: Response) -> _Told:
-        word = _text_at(response.body, self._job.state) if self._job.state else ""
+        word = ""
+        if self._job.state and not _is_empty_at(response.body, self._job.state):  # Empty: it waits for its turn.
+            word = _text_at(response.body, self._job.state)
         is_done = word in self._job.done if self._job.state else response.status != 202
         return _Told(word, response.body, response.url, self._wait_of(response), is_done)
 
@@ -296,7 +298,7 @@ class JobRunner:
             found = origin(url)
             if found != origin(home) and found in [origin(each) for each in job.download_origin]:
                 return PageRequest(url, end_rules=_FOREIGN_RULES, part="foreign file")
-            url = address_of(url, base=base, home=home, link_origin=job.link_origin, link_base=job.link_base)
+            url = address_of(address, base=base, home=home, link_origin=job.link_origin, link_base=job.link_base)
             rules = (*_GONE_RULES, *_MOVED_RULES, *self._stream_rules)
             return PageRequest(url, headers=start.headers, end_rules=rules, part="file")
         except OtherOriginError as error:
@@ -360,6 +362,14 @@ class JobRunner:
 
     def _wrong(self, text: str) -> ApiError:
         return ApiError(text[:1].upper() + text[1:] + ".", action=Action.POISON, shape=Shape.JOB)
+
+
+def _is_empty_at(body: bytes, path: str) -> bool:
+    try:
+        found = raw_at(text_of(body), path)
+    except (msgspec.DecodeError, RecursionError):
+        return False
+    return found is not None and bytes(found) in (b"null", b'""')
 
 
 def _text_at(body: bytes, path: str) -> str:

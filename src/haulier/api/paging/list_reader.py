@@ -20,7 +20,7 @@ from haulier.api.paging.pages_ahead import is_parallel
 from haulier.api.paging.paginator import PageAnswer, PageRequest, Paginator, is_counting
 from haulier.api.paging.totals import Promise, Total
 from haulier.api.paging.wire_request import wire_request
-from haulier.api.records.empty_forms import EMPTY_LIST_ONLY, EmptyForms
+from haulier.api.records.empty_forms import EMPTY_LIST_ONLY, EmptyForms, may_be_message
 from haulier.api.records.line_reader import check_lines, reader_of
 from haulier.api.records.next_sign import SignReport
 from haulier.api.records.page import Body, Page
@@ -65,7 +65,8 @@ class Listing:
         )
 
     def records_in(self, body: bytes) -> Sequence[bytes]:
-        """Return what are surely records: an only object, or an only line, may be a message as well."""
+        """Return what are surely records: an only object, or an only line, may be a message as well, and so may what
+        has nothing but a message."""
         try:
             page = reader_of(self.form, self.records, self.empty, "", self.shape).read(body).page
         except (ApiError, BodyError):
@@ -73,7 +74,7 @@ class Listing:
         if self.form.kind == CSV:
             return (body,) if page else ()
         is_list = self.shape == LIST and not self.form.has_lines
-        return page.records if is_list or len(page) > 1 else ()
+        return [each for each in page.records if not may_be_message(each)] if is_list or len(page) > 1 else ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from typing import Final
 import msgspec
 from msgspec import Raw
 
-from haulier.api.records.paths import ROOT, first_byte, parts_of, raw_at
+from haulier.api.records.paths import ROOT, first_byte, is_blank, parts_of, raw_at
 from haulier.errors import UsageError
 
 ABSENT: Final = "absent"
@@ -119,25 +119,30 @@ def failure_at_top(body: bytes | Raw) -> str | None:
     return failing_key(msgspec.json.decode(raw, type=dict[str, Raw]))
 
 
-def is_failure_value(value: Raw) -> bool:
-    return bytes(memoryview(value)[:_MAX_VALUE_BYTES]) not in _NO_FAILURE_VALUES
-
-
 def is_bare_failure(text: bytes) -> str | None:
     """Return the key at which a JSON object tells a failure, and nothing but what explains it."""
+    members = _members_of_message(text)
+    return None if members is None else failing_key(members)
+
+
+def may_be_message(text: bytes) -> bool:
+    """Whether a JSON object has nothing but what tells or explains a failure."""
+    return _members_of_message(text) is not None
+
+
+def _members_of_message(text: bytes) -> dict[str, Raw] | None:
     if _BARE_BEGINNING.match(text) is None:
         return None
     try:
         members = msgspec.json.decode(text, type=dict[str, Raw])
     except (msgspec.DecodeError, RecursionError):
         return None
-    key = failing_key(members)
-    return key if {name.lower() for name in members} <= {*FAILURE_KEYS, *_EXPLAINING_KEYS} else None
+    return members if {name.lower() for name in members} <= {*FAILURE_KEYS, *_EXPLAINING_KEYS} else None
 
 
 def failing_key(members: dict[str, Raw]) -> str | None:
     return next(
-        (key for key, value in members.items() if key.lower() in FAILURE_KEYS and is_failure_value(value)),
+        (key for key, value in members.items() if key.lower() in FAILURE_KEYS and not is_blank(value)),
         None,
     )
 
@@ -147,7 +152,6 @@ _BARE_BEGINNING: Final = re.compile(
     rb'\{\s*"(?:%b)"' % "|".join((*FAILURE_KEYS, *sorted(_EXPLAINING_KEYS))).encode(), re.IGNORECASE
 )
 """Few records begin so, and to read each of them takes longer than all else."""
-_NO_FAILURE_VALUES: Final = (b"null", b"false", b'""', b"[]", b"{}", b"0")
 
 
 def _is_empty_list(found: Raw) -> bool:

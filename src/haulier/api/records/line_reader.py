@@ -169,7 +169,7 @@ class LineReader(PageReader):
         found: list[bytes] = []
         room = MAX_TABLE_BYTES
         for row in _fitting(rows, columns):
-            if len(columns) == 1 and not found:
+            if len(columns) == 1 and not found and not text.startswith(b'"'):
                 self._check_delimiter(columns[0], row[0])
             found.append(_encoder.encode(dict(zip(columns, row, strict=True))))
             room -= len(found[-1])
@@ -202,13 +202,14 @@ class LineReader(PageReader):
 
     def _check_delimiter(self, name: str, value: str) -> None:
         """Refuse one column whose name and first value have the sign of another table: all of it would stand in one
-        field."""
-        for sign in _DELIMITERS:
+        field. A sign of one's own is taken at its word."""
+        for sign in _DELIMITERS if self._form.delimiter in _DELIMITERS else ():
             if sign in name and sign in value:
                 shown = "\\t" if sign == "\t" else sign
                 raise BodyError(
                     f"the table has one column, {name[:_SHOWN]!r}, and its name and values have '{shown}'. If that "
-                    f'stands between columns, say so: format = {{ kind = "csv", delimiter = "{shown}" }}',
+                    f'stands between columns, say so: format = {{ kind = "csv", delimiter = "{shown}" }}. If the table '
+                    'has but one column, write a delimiter that stands nowhere in it: delimiter = "^"',
                     Shape.TABLE,
                 )
 

@@ -18,7 +18,6 @@ from haulier.api.records.empty_forms import (
     FAILURE_KEYS,
     EmptyForms,
     failure_in,
-    is_failure_value,
 )
 from haulier.api.records.paths import (
     BOM,
@@ -29,6 +28,7 @@ from haulier.api.records.paths import (
     explain_misfit,
     explain_missing,
     first_byte,
+    is_blank,
     is_json,
     raw_at,
     readings,
@@ -168,7 +168,7 @@ class PageReader:
         picked = picker(self._records_path, (*self._asked, *FAILURE_KEYS)).pick(body)
         elements, values = picked if picked is not None else (self._elements(body), {})
         _check_unique(body, self._records_path, elements or [])
-        beside = (key for key in FAILURE_KEYS if (value := values.get(key)) is not None and is_failure_value(value))
+        beside = (key for key in FAILURE_KEYS if (value := values.get(key)) is not None and not is_blank(value))
         return elements, values, (), next(beside, "")
 
     def _elements(self, body: bytes) -> list[Raw] | None:
