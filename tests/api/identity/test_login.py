@@ -156,6 +156,33 @@ async def test_a_login_page_says_that_a_session_has_ended_where_a_rule_says_so(l
         assert len(sessions.logins) == 3
 
 
+async def test_a_login_page_is_the_refusal_of_what_was_sent_before_it() -> None:
+    """A redirect that was answered before somebody logged in again is followed after it."""
+    sessions = Sessions(in_body, bearer)
+
+    def answer(seen: Seen) -> Answer:
+        if seen.target == "/base/login" and seen.method == "POST":
+            return sessions.answer(seen)
+        if seen.target == "/base/login":
+            return [http(PAGE, "Content-Type: text/html")]
+        if bearer(seen) == sessions.live:
+            return [http(b'{"asked": "%s"}' % seen.target.encode())]
+        wait = 0.2 if seen.target == "/base/2" else 0.0
+        return [wait, http(b"", "Location: /base/login", status="302 Found")]
+
+    auth = Login("/login", json=USER, token_at="data.token")
+    rules = (Rule(Action.AUTH, status=200, header="Content-Type: text/html*"),)
+    async with (
+        raw_server(by=answer) as server,
+        client_of(f"{server.url}/base", rules, auth=auth, in_flight=4) as client,
+    ):
+        for _ in range(2):
+            sessions.live = "none"
+            found = await asyncio.gather(*(client.session().json(f"/{number}", at="asked") for number in range(4)))
+            assert found == [f"/base/{number}" for number in range(4)]
+    assert len(sessions.logins) == 2
+
+
 async def test_processes_share_one_session(tmp_path: Path) -> None:
     """Where each login ends the session before, they would end each other's."""
     sessions = Sessions(in_body, bearer)

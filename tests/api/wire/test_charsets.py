@@ -76,6 +76,13 @@ BAD: dict[str, tuple[bytes, str, str, str, bool]] = {
         "it is not in its charset 'utf-16-le': byte 0x7d near 8",
         True,
     ),
+    "a mark of UTF-8": (
+        b"\xef\xbb\xbfid\n1\n",
+        "",
+        "windows-1252",
+        "it begins with the mark of UTF-8, and 'win",
+        False,
+    ),
     "half a character": (
         TEXT.encode("utf-16")[:-1],
         "utf-16",

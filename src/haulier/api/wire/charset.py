@@ -41,6 +41,8 @@ def to_utf8(
     says = f"its header declares the charset {told[:_SHOWN]!r}"
     if body.isascii() and (not _is_stateful(told) if codec is None else codec.startswith(_ASCII_BASED)):
         return body, None
+    if declared and body.startswith(codecs.BOM_UTF8) and _is_utf8(body):
+        raise CharsetError(f"it begins with the mark of UTF-8, and {told[:_SHOWN]!r} is declared: leave `charset` out")
     # Wide characters have bytes of zero, in line ends and signs at least.
     is_wide = codec is not None and codec.startswith(_WIDE)
     may_be_utf8 = not declared and not (is_wide and b"\0" in body) and not _is_stateful(told)

@@ -116,12 +116,15 @@ class Sender:
     async def _follow(self, request: Request) -> Response:
         """Credentials are added anew for each hop; messages are made from ``request``, which has none."""
         asked, redirects, renewals = request, 0, 0
+        sent = request
         while True:
             signed = request if self._authorizer is None else await self._authorizer.apply(request)
             if request.cookies is not None:
                 # Their paths are those of the address that leaves, which may have a key in front.
                 found = request.cookies.header(signed.url, self._clock.now())
                 signed = with_cookies(signed, tuple(found.split("; ")) if found else ())
+            # A login page behind a redirect is the refusal of what was sent first: others may have logged in meanwhile.
+            sent = sent if redirects else signed
             answer = await self._exchange(signed)
             if request.cookies is not None:
                 request.cookies.take(signed.url, answer.headers.getall("Set-Cookie", ()), self._clock.now())
@@ -133,7 +136,7 @@ class Sender:
                     self._authorizer.note_good(signed)
                 elif judged.status in _REFUSALS and renewals < MAX_RENEWALS:
                     renewals += 1
-                    if await self._authorizer.renew(signed, judged, is_again=renewals > 1):
+                    if await self._authorizer.renew(sent if is_refused else signed, judged, is_again=renewals > 1):
                         await request.before_follow_up()
                         if is_refused:
                             request, redirects = asked, 0
