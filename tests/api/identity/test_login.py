@@ -245,11 +245,12 @@ async def test_a_wrong_password_is_sent_once(gives: Any, tmp_path: Path) -> None
     ("gives", "text", "kind"),
     [
         (({"error": "bad canary-password"}, (), "401 No"), "it refused with 401 bad ***", Fault.AUTH),
+        (({"message": "no such user"}, (), "401 No"), "it refused with 401 no such user", Fault.AUTH),
         (({}, (), "200 OK"), "without an access token: there is nothing at 'data.token'", Fault.AUTH),
         (({}, ("Location: https://example.org/x",), "302 Found"), "it refused with 302", Fault.AUTH),
         (({}, ("Retry-After: 7",), "503 Busy"), "it answered 503", Fault.ISSUER),
     ],
-    ids=["401", "200", "302", "503"],
+    ids=["401", "401 with a message", "200", "302", "503"],
 )
 async def test_a_login_that_fails_is_said(gives: Any, text: str, kind: Fault) -> None:
     """Nothing is sent elsewhere, and no answer of a login counts against an item."""

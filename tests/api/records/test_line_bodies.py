@@ -111,6 +111,12 @@ BAD: dict[str, tuple[BodyFormat, bytes, str, Shape]] = {
         Shape.UNPARSED,
     ),
     "another sign between": (CSV, b"a;b\n1;2\n", ONE_COLUMN.format("a;b", ";") + ';"', Shape.TABLE),
+    "another sign between, and a comma": (
+        CSV,
+        b"a;b\n1;2,5\n",
+        "line 2 has 2 values, and the first line names 1 column, 'a;b'. If ';' stands between columns, write deli",
+        Shape.TABLE,
+    ),
     "tabs between": (CSV, b"a\tb\n1\t2\n", ONE_COLUMN.format("a\\tb", "\\t") + '\\t"', Shape.TABLE),
     "commas between": (BodyFormat("csv", ";"), b"a,b\n1,2\n", ONE_COLUMN.format("a,b", ",") + ',"', Shape.TABLE),
     "one list": (NDJSON, b'[{"a":1}]\n', "the body is one list of JSON, and no lines", Shape.NOT_JSON),

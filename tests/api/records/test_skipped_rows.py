@@ -129,3 +129,13 @@ def test_g3_a_run_tells_what_it_skipped(tmp_path: Path, capsys: pytest.CaptureFi
     (verdict,) = tmp_path.glob("lake/shop/items/mode=full/*/_SUCCESS.json")
     text = verdict.read_text()
     assert json.loads(text)["totals"]["skipped"] == 6, text
+
+
+async def test_a_null_among_values_is_skipped_where_that_is_declared() -> None:
+    body = {"rows": {"a": {"id": 1}, "b": None, "c": {"id": 3}}}
+    async with session_with(lambda _: Reply(body)) as (api, _):
+        found = api.pages("/", records="rows", shape="values", pages=Single(), skip=(Skip(".", is_null=True),))
+        assert await ids_of(found) == [1, 3]
+        assert api.usage.counts.skipped == 1
+        with pytest.raises(ApiError, match=r"at 'rows.b', found null.* write skip = \[\{ at = \".\", null = true \}\]"):
+            await ids_of(api.pages("/", records="rows", shape="values", pages=Single()))

@@ -167,15 +167,17 @@ def refusal(answer: Response, clock: Clock, redactor: Redactor) -> TransportErro
 class _Refused(msgspec.Struct):
     error: str = ""
     error_description: str = ""
+    message: Any = None
 
 
 def refused_words(answer: Response) -> tuple[str, str]:
-    """``error`` and ``error_description`` of RFC 6749 5.2; empty where the answer says neither."""
+    """``error`` and ``error_description`` of RFC 6749 5.2, or the ``message`` of many a login; empty where
+    the answer says none."""
     try:
         said = msgspec.json.decode(answer.body, type=_Refused)
     except msgspec.DecodeError:
         return "", ""
-    return said.error, said.error_description
+    return said.error, said.error_description or (said.message if isinstance(said.message, str) else "")
 
 
 class _Ending(msgspec.Struct):

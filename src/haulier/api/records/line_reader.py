@@ -21,6 +21,7 @@ from haulier.api.records.record_finder import LIST, RecordFinder, has_each
 from haulier.api.records.slices import Records
 from haulier.api.records.surrogates import hide
 from haulier.errors import UsageError
+from haulier.plurals import count_of
 
 MAX_TABLE_BYTES: Final = 256 * 1024 * 1024
 """Rows as objects, each with the names of all columns: a body of short values becomes many times as large."""
@@ -274,7 +275,12 @@ def _fitting(rows: Iterator[tuple[int, list[str]]], columns: list[str]) -> Itera
             continue  # An empty line is no row of several columns.
         if len(row) != len(columns):
             what = "is empty" if not row else f"has {len(row)} values"
-            raise BodyError(f"line {line:,} {what}, and the first line names {len(columns)} columns", Shape.UNPARSED)
+            text = f"line {line:,} {what}, and the first line names {count_of(len(columns), 'column')}"
+            sign = next((each for each in _DELIMITERS if each in columns[0]), "") if len(columns) == 1 else ""
+            if sign:
+                shown = "\\t" if sign == "\t" else sign
+                text += f", {columns[0][:_SHOWN]!r}. If '{shown}' stands between columns, write delimiter = \"{shown}\""
+            raise BodyError(text, Shape.TABLE if sign else Shape.UNPARSED)
         yield row
 
 

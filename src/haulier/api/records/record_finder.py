@@ -71,12 +71,13 @@ class RecordFinder:
         self, path: str, shape: str, empty: EmptyForms, total_at: str = "", *, takes_null: bool = False
     ) -> None:
         """``total_at``: path of an exact total. ``takes_null``: null in place of one of several objects, or on the way
-        to it, is a row, as in a list."""
+        to it, or of one of the values, is a row, as in a list."""
         self._path = path
         self._shape = shape
         self._empty = empty
         self._total_at = total_at
         self._takes_null = takes_null and shape == "object" and has_each(path)
+        self._takes_null_value = takes_null and shape == VALUES
 
     def find(self, body: bytes) -> FoundRecords | None:
         """None for a declared empty page. Raises `BodyError`, and `msgspec.DecodeError` for what is not JSON."""
@@ -165,7 +166,14 @@ class RecordFinder:
         elif self._shape == VALUES and is_object:
             values, keys = members_of(place, where)
             for name, value in values.items():
-                if first_byte(value) != b"{":
+                kind = first_byte(value)
+                if kind == b"n" and not self._takes_null_value:
+                    raise BodyError(
+                        f"expected an object at {'.'.join((*where, name))!r}, found null. If that is no record, write "
+                        'skip = [{ at = ".", null = true }]',
+                        Shape.NOT_OF_SHAPE,
+                    )
+                if kind not in (b"{", b"n"):
                     raise self._misfit((*where, name), value, "an object")
             found.elements += values.values()
             found.keys += keys
