@@ -111,7 +111,7 @@ def test_the_questions_of_the_page_are_answered(seen: Seen, monkeypatch: pytest.
         ]
     by_path = {path: (count, failures) for _, path, count, _, _, _, failures in slow}
     assert sum(count for count, _ in by_path.values()) == seen.requests
-    assert by_path["/items"][1] > by_path["/count"][1] == 0
+    assert by_path["/items"][1] > by_path["/count"][1]
     (poisoned,) = [row for row in failed if row[1] == "poison"]
     assert (poisoned[0], poisoned[2:4]) == (f"items_ids-{BAD_ID}-{BAD_ID + 1}", ("ApiError", "status 422"))
     assert "status 422" in poisoned[5]

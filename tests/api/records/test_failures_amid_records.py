@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -116,6 +117,16 @@ async def test_a_field_that_other_records_have_is_no_failure(options: dict[str, 
         assert sum([len(page) async for page in api.pages("/", pages=Single(), **options)]) == records
 
 
+async def test_a_failure_under_another_key_than_a_field_is_one() -> None:
+    lines = b'{"error":null}\n{"error":"x"}\n{"exception":"boom"}\n{"error":null}\n'
+    for options, body in (
+        ({"records": ".", "format": "ndjson"}, lines),
+        ({"records": "r", "shape": "values"}, {"r": dict(enumerate(map(json.loads, lines.splitlines())))}),
+    ):
+        async with told(says(body)) as (api, _, clock, _):
+            assert "exception" in str(await refused(api, clock, pages=Single(), **options))
+
+
 async def test_several_failures_among_lines_do_not_vouch_for_each_other() -> None:
     async with told(says(b'{"id":1}\n{"error":"a"}\n{"error":"b"}\n{"id":2}\n')) as (api, _, clock, _):
         await refused(api, clock, records=".", format="ndjson", pages=Single())
@@ -168,6 +179,7 @@ async def test_a_rule_names_a_failure_among_the_records_of_a_list() -> None:
         ({"records": "items"}, {"items": [{"id": 1, "note": "try later"}], "message": "Try later"}, True),
         ({"records": "items"}, {"items": [], "message": "Try later"}, True),
         ({"records": "items"}, {"items": [{"message": "Try later"}]}, True),
+        ({"records": "items"}, {"items": [{"error": "Try later", "seconds": 3}]}, True),
         ({"records": "."}, [{"id": 1, "note": "try later"}, {"error": "Try later"}], True),
         ({"records": "groups.*.items"}, {"groups": [{"items": [{"id": 1, "note": "try later"}]}]}, False),
         ({"records": "r", "shape": "values"}, {"r": {"a": {"id": 1, "n": "try later"}, "b": {"id": 2}}}, False),

@@ -91,7 +91,8 @@ class Rig:
 async def rigged(**settings: Any) -> AsyncIterator[Rig]:
     async with AzureQueueServer(AzureQueueSettings(**settings)) as service:
         queue, other = (
-            AzureQueue(account_of(service), "items", SystemClock(), call_seconds=CALL_SECONDS) for _ in range(2)
+            AzureQueue(account_of(service), "items", SystemClock(), call_seconds=seconds)
+            for seconds in (CALL_SECONDS, 10.0)
         )
         try:
             yield Rig(service, queue, other)

@@ -32,8 +32,9 @@ def find_line_failure(body: bytes) -> BodyProblem | None:
     if not may_tell_failure(body):
         return None
     lines = list(lines_of(body))
-    if (key := next(filter(None, map(is_bare_failure, lines)), None)) is not None and not has_good_value(key, lines):
-        return _problem(key)
+    for bare in dict.fromkeys(filter(None, map(is_bare_failure, lines))):
+        if not has_good_value(bare, lines):
+            return _problem(bare)
     members = _members(lines[-1]) if lines else None
     key = None if members is None else failing_key(members)
     if key is None or members is None or _is_field(key, members, lines[:-1]):

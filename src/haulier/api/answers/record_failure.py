@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterable
 
 import msgspec
@@ -87,7 +86,7 @@ class _Search:
             if self._shape == VALUES:
                 records = {name: bytes(value) for name, value in members_of_each(node)}
                 keys = {name: key for name, value in records.items() if (key := is_bare_failure(value)) is not None}
-                for name, key in itertools.islice(keys.items(), 1):
+                for key, name in {key: name for name, key in reversed(keys.items())}.items():
                     if not has_good_value(key, records.values()):
                         self._note(key, (*passed, name), (*rule, EACH))
             elif self._shape != LIST:

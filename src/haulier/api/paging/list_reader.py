@@ -20,7 +20,7 @@ from haulier.api.paging.pages_ahead import is_parallel
 from haulier.api.paging.paginator import PageAnswer, PageRequest, Paginator, is_counting
 from haulier.api.paging.totals import Promise, Total
 from haulier.api.paging.wire_request import wire_request
-from haulier.api.records.empty_forms import EMPTY_LIST_ONLY, EmptyForms, may_be_message
+from haulier.api.records.empty_forms import EMPTY_LIST_ONLY, EmptyForms, failure_at_top, may_be_message
 from haulier.api.records.line_reader import check_lines, reader_of
 from haulier.api.records.next_sign import SignReport
 from haulier.api.records.page import Body, Page
@@ -74,7 +74,9 @@ class Listing:
         if self.form.kind == CSV:
             return (body,) if page else ()
         is_list = self.shape == LIST and not self.form.has_lines
-        return [each for each in page.records if not may_be_message(each)] if is_list or len(page) > 1 else ()
+        if len(page) == 1 and not (is_list and failure_at_top(page.records[0]) is None):
+            return ()
+        return [each for each in page.records if not may_be_message(each)]
 
 
 @dataclass(frozen=True, slots=True)
