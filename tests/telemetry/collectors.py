@@ -35,7 +35,10 @@ async def collector(kind: str) -> AsyncIterator[int]:
     """Its port. ``plain`` speaks no TLS, and says so at once; ``drip`` answers a byte at a time, without an end."""
     bad, tasks = BAD.get(kind, Bad(None)), set[asyncio.Task[None]]()
 
+    writers: list[asyncio.StreamWriter] = []
+
     def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writers.append(writer)
         tasks.add(asyncio.ensure_future(answer(reader, writer)))
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -72,3 +75,6 @@ async def collector(kind: str) -> AsyncIterator[int]:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        for writer in writers:  # Also of those whose task was cancelled before it began.
+            writer.transport.abort()
+        await asyncio.sleep(0.01)  # A socket is closed in a later turn of the loop.
