@@ -6,14 +6,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-import msgspec
 from msgspec import Raw
 
 from haulier.api.answers.body_problem import BodyProblem
-from haulier.api.answers.record_failure import failure_problem, has_good_value
+from haulier.api.answers.record_failure import failure_problem, has_good_value, members_of_record
 from haulier.api.records.empty_forms import failing_key, is_bare_failure, may_tell_failure
 from haulier.api.records.paths import BOM
-from haulier.api.records.surrogates import hide
 
 _SPACE: Final = b" \t\r\n\x1e"
 _SEPARATOR: Final = b"\x1e"
@@ -35,7 +33,7 @@ def find_line_failure(body: bytes) -> BodyProblem | None:
     for bare in dict.fromkeys(filter(None, map(is_bare_failure, lines))):
         if not has_good_value(bare, lines):
             return _problem(bare)
-    members = _members(lines[-1]) if lines else None
+    members = members_of_record(lines[-1]) if lines else None
     key = None if members is None else failing_key(members)
     if key is None or members is None or _is_field(key, members, lines[:-1]):
         return None
@@ -49,17 +47,7 @@ def _problem(key: str) -> BodyProblem:
 def _is_field(key: str, members: dict[str, Raw], others: list[bytes]) -> bool:
     """Whether another line has it, or would be this one with it."""
     for each in others:
-        found = _members(each)
+        found = members_of_record(each)
         if found and (key in found or found.keys() <= members.keys()):
             return True
     return False
-
-
-def _members(line: bytes) -> dict[str, Raw] | None:
-    if not line.startswith(b"{"):
-        return None
-    hidden = hide(line)
-    try:
-        return msgspec.json.decode(line if hidden is None else hidden.body, type=dict[str, Raw])
-    except (msgspec.DecodeError, RecursionError):
-        return None

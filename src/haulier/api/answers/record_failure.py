@@ -44,15 +44,20 @@ def find_failure(body: bytes, records: str, shape: str) -> BodyProblem | None:
 def has_good_value(key: str, records: Iterable[bytes]) -> bool:
     """Whether a record that is no failure has the key too: it is a field then."""
     name = f'"{key}"'.encode()
-    return any(name in each and is_bare_failure(each) is None and _has_member(each, key) for each in records)
+    return any(
+        name in each and is_bare_failure(each) is None and key in (members_of_record(each) or ()) for each in records
+    )
 
 
-def _has_member(record: bytes, key: str) -> bool:
+def members_of_record(record: bytes) -> dict[str, Raw] | None:
+    """None for what is no object."""
+    if not record.startswith(b"{"):
+        return None
     hidden = hide(record)
     try:
-        return key in msgspec.json.decode(record if hidden is None else hidden.body, type=dict[str, Raw])
+        return msgspec.json.decode(record if hidden is None else hidden.body, type=dict[str, Raw])
     except (msgspec.DecodeError, RecursionError):
-        return False
+        return None
 
 
 def failure_problem(key: str, rule_at: str = "") -> BodyProblem:

@@ -255,9 +255,8 @@ class JobRunner:
             self._requester.awaits_job = False
 
     def _read_told(self, response: Response) -> _Told:
-        word = ""
-        if self._job.state and not _is_empty_at(response.body, self._job.state):  # Empty: it waits for its turn.
-            word = _text_at(response.body, self._job.state)
+        # Where it is empty, the job waits for its turn.
+        word = _text_at(response.body, self._job.state, may_be_empty=True) if self._job.state else ""
         is_done = word in self._job.done if self._job.state else response.status != 202
         return _Told(word, response.body, response.url, self._wait_of(response), is_done)
 
@@ -364,21 +363,16 @@ class JobRunner:
         return ApiError(text[:1].upper() + text[1:] + ".", action=Action.POISON, shape=Shape.JOB)
 
 
-def _is_empty_at(body: bytes, path: str) -> bool:
-    try:
-        found = raw_at(text_of(body), path)
-    except (msgspec.DecodeError, RecursionError):
-        return False
-    return found is not None and bytes(found) in (b"null", b'""')
-
-
-def _text_at(body: bytes, path: str) -> str:
+def _text_at(body: bytes, path: str, *, may_be_empty: bool = False) -> str:
     text = text_of(body)
     try:
         found = raw_at(text, path)
     except (msgspec.DecodeError, RecursionError) as error:
         raise not_json_error(text, error) from error
-    if found is None or bytes(found) in (b"null", b'""'):
+    is_empty = found is not None and bytes(found) in (b"null", b'""')
+    if is_empty and may_be_empty:
+        return ""
+    if found is None or is_empty:
         raise BodyError(explain_missing(text, path) if found is None else f"nothing is at {path!r}", Shape.JOB)
     try:
         return text_of_raw(found, path)
